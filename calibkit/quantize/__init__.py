@@ -1,0 +1,1 @@
+"""Schemes, ranges, rounding and the Brevitas networks they produce."""
