@@ -21,7 +21,8 @@ class ExitCode(IntEnum):
 class CalibkitError(Exception):
     """Base of everything calibkit raises on purpose.
 
-    The message names the thing, the value, what is allowed and the next action; it is printed as is.
+    The message names the thing, the value, what is allowed and the next action; it is printed
+    as it stands.
     """
 
     exit_code: ExitCode = ExitCode.USAGE

@@ -1,0 +1,309 @@
+"""Schemes: everything that decides how a float network becomes an integer one. No torch here.
+
+A recipe's ``quantize:`` mapping is validated as `SchemeSettings`; together with a preset and the
+axes of ``grid:`` it resolves to a `Scheme`, which is what a cell is measured under.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from calibkit.errors import BadInput
+from calibkit.identity import content_id
+
+Bits = Annotated[int, Field(ge=2, le=8)]
+Estimator = Literal["percentile", "minmax", "mse", "kl"]
+Rounding = Literal["nearest", "gpfq", "gptq", "qronos", "least-squares", "distill"]
+Observer = Literal["calibkit", "brevitas"]
+Granularity = Literal["per-tensor", "per-channel"]
+Arithmetic = Literal["float-torch", "float-native", "integer"]
+Preset = Literal["brevitas-default", "paper", "robust", "robust-mixed"]
+
+GATES = ("input", "forget", "cell", "output")
+"""Brevitas's names of the LSTM gates, in torch's row order W_ii | W_if | W_ig | W_io."""
+
+WEIGHT_SITES = {
+    "discriminative": ("embedding", *(f"lstm.weight_{g}" for g in GATES), "classifier"),
+    "generative": (
+        "embedding",
+        *(f"lstm.weight_{g}" for g in GATES),
+        "label_embedding",
+        "decoder",
+    ),
+}
+"""Model kind -> weight tensors that have a quantizer, in the order of the forward pass.
+
+An LSTM gate's input-to-hidden and hidden-to-hidden matrices share one quantizer, as in Brevitas.
+"""
+
+LSTM_SITES = (
+    "lstm.io",
+    *(f"lstm.acc_{g}" for g in GATES),
+    "lstm.sigmoid_input",
+    "lstm.sigmoid_forget",
+    "lstm.tanh_cell",
+    "lstm.sigmoid_output",
+    "lstm.cell",
+    "lstm.tanh_hidden",
+)
+"""Activation quantizers of one LSTM layer.
+
+``lstm.io`` quantizes the layer's input and its hidden output (one scale, as in Brevitas);
+``lstm.cell`` quantizes f * c, i * g and their sum.
+"""
+
+ACTIVATION_SITES = {
+    "discriminative": ("input", *LSTM_SITES, "classifier.input"),
+    "generative": ("input", *LSTM_SITES, "decoder.input"),
+}
+"""Model kind -> activation quantizers, in the order of the forward pass."""
+
+UNSIGNED_SITES = ("lstm.sigmoid_input", "lstm.sigmoid_forget", "lstm.sigmoid_output")
+"""Activation sites whose values are never negative, quantized to 0 .. 2^b - 1."""
+
+LINEAR_SITES = {"discriminative": ("classifier",), "generative": ("decoder",)}
+"""Model kind -> linear layers, the ones that rounding ``linear`` reaches."""
+
+
+class SchemeSettings(BaseModel):
+    """What ``quantize:`` may say. Every key but ``preset`` overrides the preset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    preset: Preset = "brevitas-default"
+    bits: dict[str, Bits] | None = None
+    """Bit width by site pattern (shell wildcards); sites that match none take the grid's bits."""
+    weights: Granularity | None = None
+    observer: Observer | None = None
+    observer_batch: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Documents per calibration batch; it changes results only under ``observer: brevitas``."""
+    ranges: dict[str, Estimator] | Estimator | None = None
+    """Range estimator of the activations, one for all or by site pattern."""
+    percentile: Annotated[float, Field(gt=50, le=100)] | None = None
+    symmetric: bool | None = None
+    separate_io: bool | None = None
+    """Own scales for the LSTM's input and hidden state."""
+    separate_hv: bool | None = None
+    """Own scales for h and v in the generative decoder."""
+    dynamic: bool | None = None
+    rounding: dict[Literal["linear", "gates", "embedding"], Rounding] | Rounding | None = None
+    bias_correction: bool | None = None
+    cell_guard: bool | None = None
+    arithmetic: Arithmetic | None = None
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A fully resolved quantization scheme; equal schemes have equal ids.
+
+    ``bits`` is the nominal width; ``site_bits`` and ``ranges`` are (pattern, value) pairs of which
+    the first that matches a site decides.
+    """
+
+    bits: int
+    site_bits: tuple[tuple[str, int], ...]
+    weights: Granularity
+    observer: Observer
+    observer_batch: int
+    ranges: tuple[tuple[str, Estimator], ...]
+    percentile: float
+    symmetric: bool
+    separate_io: bool
+    separate_hv: bool
+    dynamic: bool
+    rounding: tuple[tuple[str, Rounding], ...]
+    bias_correction: bool
+    cell_guard: bool
+    arithmetic: Arithmetic
+
+    @property
+    def id(self) -> str:
+        """Content id of the scheme; the preset it came from is not part of it."""
+        return content_id("scheme", self.as_dict())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the scheme as JSON-ready values; `scheme_from_dict` is the inverse."""
+        plain = asdict(self)
+        for key in ("site_bits", "ranges", "rounding"):
+            plain[key] = [list(pair) for pair in plain[key]]
+        if self.observer == "calibkit":
+            plain["observer_batch"] = 0  # no number depends on it
+        return plain
+
+    def bits_of(self, site: str) -> int:
+        """Return the bit width of a weight or activation site."""
+        return next((b for p, b in self.site_bits if fnmatchcase(site, p)), self.bits)
+
+    def estimator_of(self, site: str) -> Estimator:
+        """Return the range estimator of an activation site."""
+        return next(e for p, e in self.ranges if fnmatchcase(site, p))
+
+    def rounding_of(self, layer_kind: str) -> Rounding:
+        """Return the rounding of a layer kind: linear, gates or embedding."""
+        return dict(self.rounding)[layer_kind]
+
+
+def scheme_from_dict(plain: Mapping[str, Any]) -> Scheme:
+    """Rebuild a scheme from `Scheme.as_dict`."""
+    values = dict(plain)
+    for key in ("site_bits", "ranges", "rounding"):
+        values[key] = tuple((str(p), v) for p, v in values[key])
+    if not values["observer_batch"]:
+        values["observer_batch"] = DEFAULT_OBSERVER_BATCH
+    values["percentile"] = float(values["percentile"])
+    return Scheme(**values)
+
+
+DEFAULT_OBSERVER_BATCH = 64
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "brevitas-default": {
+        "weights": "per-tensor",
+        "observer": "calibkit",
+        "observer_batch": DEFAULT_OBSERVER_BATCH,
+        "ranges": "percentile",
+        "percentile": 99.999,
+        "symmetric": True,
+        "separate_io": False,
+        "separate_hv": False,
+        "dynamic": False,
+        "rounding": {"linear": "nearest", "gates": "nearest", "embedding": "nearest"},
+        "bias_correction": False,
+        "cell_guard": False,
+        "arithmetic": "float-torch",
+    },
+}
+"""Preset -> its settings. Presets that a recipe may name but that are not listed are refused."""
+
+
+def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
+    """Return (key path, message) for every setting that this version refuses by name."""
+    found: list[tuple[tuple[str, ...], str]] = []
+
+    def refuse(path: tuple[str, ...], value: object, allowed: str) -> None:
+        found.append((path, f"{value!r} is not supported by this version; use {allowed}"))
+
+    if settings.preset not in PRESETS:
+        refuse(("preset",), settings.preset, " or ".join(sorted(PRESETS)))
+    by_site = settings.ranges if isinstance(settings.ranges, dict) else {"": settings.ranges}
+    for pattern, estimator in by_site.items():
+        if estimator not in (None, "percentile", "minmax"):
+            refuse(("ranges", pattern) if pattern else ("ranges",), estimator, "percentile, minmax")
+    if isinstance(settings.rounding, dict):
+        for kind, rounding in settings.rounding.items():
+            allowed = ("nearest", "gpfq") if kind == "linear" else ("nearest",)
+            if rounding not in allowed:
+                refuse(("rounding", kind), rounding, ", ".join(allowed))
+    elif settings.rounding not in (None, "nearest", "gpfq"):
+        refuse(("rounding",), settings.rounding, "nearest, gpfq")
+    if settings.symmetric is False:
+        refuse(("symmetric",), False, "true")
+    flags = ("separate_io", "separate_hv", "dynamic", "bias_correction", "cell_guard")
+    found += [
+        ((key,), "true is not supported by this version; leave it out or write false")
+        for key in flags
+        if getattr(settings, key)
+    ]
+    if settings.arithmetic not in (None, "float-torch"):
+        refuse(("arithmetic",), settings.arithmetic, "float-torch")
+    if settings.observer == "brevitas" and settings.ranges not in (None, "percentile"):
+        found.append((("ranges",), "observer brevitas only has the estimator percentile"))
+    return found
+
+
+def unmatched_patterns(
+    settings: SchemeSettings, kinds: tuple[str, ...]
+) -> list[tuple[tuple[str, ...], str]]:
+    """Return (key path, message) for every site pattern that matches no site of the models."""
+    activations = {s for kind in kinds for s in ACTIVATION_SITES[kind]}
+    weights = {s for kind in kinds for s in WEIGHT_SITES[kind]}
+    found: list[tuple[tuple[str, ...], str]] = []
+    for key, sites in (("bits", weights | activations), ("ranges", activations)):
+        value = getattr(settings, key)
+        for pattern in value if isinstance(value, dict) else ():
+            if not any(fnmatchcase(site, pattern) for site in sites):
+                listed = ", ".join(sorted(sites))
+                found.append(((key, pattern), f"matches no quantizer; there are: {listed}"))
+    return found
+
+
+def _pairs(value: Any, keys: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
+    return tuple(value.items()) if isinstance(value, Mapping) else tuple((k, value) for k in keys)
+
+
+def _roundings(base: Mapping[str, Rounding], value: Any) -> tuple[tuple[str, Rounding], ...]:
+    """One word means the linear layers (what Brevitas's own GPFQ covers); a mapping says more."""
+    override = value if isinstance(value, Mapping) else {"linear": value} if value else {}
+    return tuple(sorted({**base, **override}.items()))
+
+
+def resolve(
+    settings: SchemeSettings,
+    *,
+    bits: int,
+    rounding: Rounding | None = None,
+    preset: Preset | None = None,
+) -> Scheme:
+    """Resolve settings and the axes of one grid point to a scheme.
+
+    Order of precedence: grid axis, then ``quantize``, then the preset.
+    Raises BadInput for what this version does not support.
+    """
+    chosen = settings if preset is None else settings.model_copy(update={"preset": preset})
+    if rounding is not None:
+        chosen = chosen.model_copy(update={"rounding": rounding})
+    problems = unsupported(chosen)
+    if problems:
+        path, message = problems[0]
+        raise BadInput(f"quantize.{'.'.join(path)}: {message}")
+    base = PRESETS[chosen.preset]
+    given = {k: v for k, v in chosen.model_dump().items() if v is not None and k != "preset"}
+    merged = {**base, **given}
+    patterns = merged["ranges"]
+    fallback: tuple[tuple[str, Estimator], ...] = ()
+    if isinstance(patterns, Mapping) and "*" not in patterns:
+        fallback = (("*", base["ranges"]),)
+    return Scheme(
+        bits=bits,
+        site_bits=tuple(merged.get("bits", {}).items()),
+        weights=merged["weights"],
+        observer=merged["observer"],
+        observer_batch=merged["observer_batch"],
+        ranges=_pairs(patterns, ("*",)) + fallback,
+        percentile=float(merged["percentile"]),
+        symmetric=merged["symmetric"],
+        separate_io=merged["separate_io"],
+        separate_hv=merged["separate_hv"],
+        dynamic=merged["dynamic"],
+        rounding=_roundings(base["rounding"], given.get("rounding")),
+        bias_correction=merged["bias_correction"],
+        cell_guard=merged["cell_guard"],
+        arithmetic=merged["arithmetic"],
+    )
+
+
+def rounding_name(scheme: Scheme) -> str:
+    """Return the word that stands in the ``rounding`` column of results.
+
+    The linear layers' rounding when the others round to nearest, else every kind by name.
+    """
+    by_kind = dict(scheme.rounding)
+    others = {r for kind, r in by_kind.items() if kind != "linear"}
+    if others <= {"nearest"}:
+        return by_kind["linear"]
+    return ",".join(f"{kind}:{r}" for kind, r in sorted(by_kind.items()))
+
+
+def settings_from(plain: Mapping[str, Any]) -> SchemeSettings:
+    """Validate a plain mapping; raises BadInput with the path of the first offending key."""
+    try:
+        return SchemeSettings.model_validate(dict(plain))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"quantize.{path}: {first['msg']}") from None
