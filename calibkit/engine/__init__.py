@@ -1,0 +1,1 @@
+"""Passes over documents: statistics, Gram matrices, evaluation."""

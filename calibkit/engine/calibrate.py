@@ -1,0 +1,120 @@
+"""From a float model, a subset and a scheme to a frozen quantized network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from calibkit.engine.gram import linear_gram
+from calibkit.engine.statistics import collect_statistics
+from calibkit.quantize.networks import (
+    Arrays,
+    QuantClassifier,
+    activation_impl,
+    activation_proxies,
+    build,
+    install,
+    linear_name,
+    set_bits,
+    set_weight,
+    weight_tensors,
+)
+from calibkit.quantize.ranges import (
+    SiteStatistics,
+    activation_thresholds,
+    weight_scale,
+    weight_thresholds,
+)
+from calibkit.quantize.rounding import gpfq, round_nearest
+from calibkit.quantize.schemes import Scheme
+from calibkit.ragged import Ragged
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A frozen quantized network and what was chosen for it.
+
+    thresholds: per activation site. codes: integer codes of the linear layer as chosen by the
+    scheme's rounding, and as nearest rounding would have them, (rows, columns) int8.
+    """
+
+    network: QuantClassifier
+    activation_thresholds: dict[str, float]
+    weight_thresholds: dict[str, NDArray[np.float32]]
+    codes: NDArray[np.int8]
+    nearest_codes: NDArray[np.int8]
+
+
+def calibrate(
+    kind: str,
+    arrays: Arrays,
+    subset: Ragged,
+    scheme: Scheme,
+    *,
+    statistics: Mapping[str, SiteStatistics] | None = None,
+) -> Calibrated:
+    """Quantize a float model with a calibration subset.
+
+    kind: discriminative or generative; arrays: its state dict; subset: in calibration order;
+    statistics: those of `collect_statistics` for this model and subset, where already at hand.
+    """
+    with torch.inference_mode():
+        if scheme.observer == "brevitas":
+            thresholds = brevitas_thresholds(kind, arrays, subset, scheme)
+        else:
+            if statistics is None:
+                statistics = collect_statistics(kind, arrays, subset, percentile=scheme.percentile)
+            thresholds = activation_thresholds(kind, statistics, scheme)
+        weights = weight_thresholds(kind, arrays, scheme)
+        network = build(kind, arrays)
+        install(network, scheme, weights, thresholds)
+        name = linear_name(kind)
+        bits = scheme.bits_of(name)
+        scale = torch.from_numpy(weight_scale(weights[name], bits))
+        weight = weight_tensors(network)[name].clone()
+        nearest = round_nearest(weight, scale, bits)
+        codes = nearest
+        if scheme.rounding_of("linear") == "gpfq":
+            codes = gpfq(weight, scale, bits, linear_gram(network, arrays, subset))
+            set_weight(network, name, codes * scale)
+    return Calibrated(
+        network,
+        thresholds,
+        weights,
+        codes.numpy().astype(np.int8),
+        nearest.numpy().astype(np.int8),
+    )
+
+
+def brevitas_thresholds(
+    kind: str, arrays: Arrays, subset: Ragged, scheme: Scheme
+) -> dict[str, float]:
+    """Return the thresholds that Brevitas's own calibration arrives at.
+
+    Its protocol: batches of ``scheme.observer_batch`` documents in calibration order, padded to
+    the longest, statistics averaged over calls. They depend on order, batching and padding.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from brevitas.graph.calibrate import calibration_mode
+
+    network = build(kind, arrays)
+    set_bits(network, scheme)
+    size = scheme.observer_batch
+    with torch.no_grad(), calibration_mode(network):
+        for start in range(0, len(subset), size):
+            rows = [subset[row] for row in range(start, min(start + size, len(subset)))]
+            lengths = torch.tensor([len(ids) for ids in rows])
+            ids = torch.zeros(len(rows), int(lengths.max()), dtype=torch.int64)
+            for place, tokens in enumerate(rows):
+                ids[place, : len(tokens)] = torch.from_numpy(tokens.astype(np.int64))
+            network(ids, lengths)
+    return {
+        site: float(activation_impl(proxy).scaling_impl.value)
+        for site, proxy in activation_proxies(network).items()
+    }

@@ -1,0 +1,92 @@
+"""Gram matrices of the linear layer's inputs, float side and quantized side, over a subset."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from calibkit.engine.batches import BATCH
+from calibkit.engine.float_pass import FloatModel
+from calibkit.engine.plain import padded_states
+from calibkit.quantize.networks import (
+    Arrays,
+    QuantClassifier,
+    QuantDiscriminative,
+    QuantGenerative,
+    activation_impl,
+    activation_proxies,
+    linear_name,
+)
+from calibkit.quantize.rounding import Gram
+from calibkit.ragged import Ragged
+
+
+def linear_gram(
+    network: QuantClassifier, arrays: Arrays, tokens: Ragged, *, batch: int = BATCH
+) -> Gram:
+    """Return the Gram matrices of the classifier's or decoder's input, in float64.
+
+    The float side comes from the float model itself (Brevitas 0.13 leaves the LSTM's activations
+    quantized when it means to turn quantization off). The decoder's input is [h_t ; v_y] for
+    every position and every label, as at inference; its Gram matrix is put together from sums
+    over h and over v.
+    """
+    model = FloatModel.of(network.kind, arrays)
+    proxy = activation_proxies(network)[f"{linear_name(network.kind)}.input"]
+    quantize = activation_impl(proxy)
+    sums = Sums()
+    with torch.inference_mode():
+        for one, states in padded_states(network, tokens, batch=batch):
+            exact = model.run(one).linear_input
+            if isinstance(network, QuantDiscriminative):
+                inexact = network.pooled(states, one.lengths)
+            else:
+                inexact = one.pack(states)
+            sums.add(quantize(inexact)[0], exact)
+        if not isinstance(network, QuantGenerative):
+            return sums.gram()
+        assert model.label_vectors is not None
+        return sums.beside(quantize(network.label_vectors())[0], model.label_vectors)
+
+
+class Sums:
+    """First and second moments of paired inputs (quantized, float), accumulated in float64."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.quantized: Tensor | None = None
+
+    def add(self, quantized: Tensor, exact: Tensor) -> None:
+        """Take in rows (n, columns) of both sides."""
+        q, x = quantized.to(torch.float64), exact.to(torch.float64)
+        found = (q.T @ q, q.T @ x, q.sum(0), x.sum(0))
+        self.count += len(q)
+        if self.quantized is None:
+            self.quantized, self.mixed, self.q_sum, self.x_sum = found
+        else:
+            self.quantized += found[0]
+            self.mixed += found[1]
+            self.q_sum += found[2]
+            self.x_sum += found[3]
+
+    def gram(self) -> Gram:
+        """Return the matrices as means over the rows seen."""
+        assert self.quantized is not None
+        return Gram(self.quantized / self.count, self.mixed / self.count)
+
+    def beside(self, quantized_labels: Tensor, labels: Tensor) -> Gram:
+        """Return the matrices of [row ; label vector] over all pairs of rows and labels."""
+        rows = self.gram()
+        q, x = quantized_labels.to(torch.float64), labels.to(torch.float64)
+        q_mean, x_mean = self.q_sum / self.count, self.x_sum / self.count
+
+        def blocks(top_left: Tensor, outer: tuple[Tensor, Tensor], low: Tensor) -> Tensor:
+            left, right = outer
+            upper = torch.cat([top_left, torch.outer(q_mean, right)], dim=1)
+            lower = torch.cat([torch.outer(q.mean(0), left), low], dim=1)
+            return torch.cat([upper, lower], dim=0)
+
+        return Gram(
+            blocks(rows.quantized, (q_mean, q.mean(0)), q.T @ q / len(q)),
+            blocks(rows.mixed, (x_mean, x.mean(0)), q.T @ x / len(q)),
+        )

@@ -1,0 +1,134 @@
+"""The plain engine: Brevitas layers in eval mode are what a cell's numbers come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from calibkit.engine.batches import BATCH, Batch, batches
+from calibkit.models.likelihood import label_token_log_probs
+from calibkit.quantize.networks import (
+    QuantClassifier,
+    QuantDiscriminative,
+    QuantGenerative,
+    activation_impl,
+    activation_proxies,
+    quantized_weight,
+)
+from calibkit.ragged import Ragged
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network says about n documents, in their order.
+
+    scores: (n, labels) float64, log p(y|x) (discriminative) or log p(x, y) (generative).
+    nll: (n,) minus the score of the true label. predicted: (n,) the best label, lowest id on
+    ties. token_nll: cross-entropy under the true label: of every predicted token (generative,
+    documents in canonical order) or of every document (discriminative). mean_abs_h: mean |h|
+    over real tokens.
+    """
+
+    scores: NDArray[np.float64]
+    nll: NDArray[np.float64]
+    predicted: NDArray[np.int64]
+    token_nll: NDArray[np.float32]
+    mean_abs_h: float
+
+
+def padded_states(
+    network: QuantClassifier, tokens: Ragged, *, batch: int = BATCH
+) -> Iterator[tuple[Batch, Tensor]]:
+    """Yield each batch with its hidden states (n, steps, hidden), padding included."""
+    drop_last = isinstance(network, QuantGenerative)
+    for one in batches(tokens, drop_last=drop_last, size=batch):
+        yield one, network.hidden_states(one.ids)
+
+
+def evaluate(
+    network: QuantClassifier, tokens: Ragged, labels: NDArray[np.int64], *, batch: int = BATCH
+) -> Evaluation:
+    """Return scores, predictions and cross-entropies of all documents.
+
+    The generative decoder is factored: its input quantizer works element by element, so logits
+    are W_h q(h) + (W_v q(v_y) + b), one product over h for all labels. Equal to decoding once a
+    label up to the order of float32 sums.
+    """
+    classes = _classes(network)
+    scores = np.empty((len(tokens), classes), dtype=np.float64)
+    token_parts: list[NDArray[np.float32]] = []
+    magnitude, values = 0.0, 0
+    with torch.inference_mode():
+        head = Decoder(network) if isinstance(network, QuantGenerative) else None
+        for one, states in padded_states(network, tokens, batch=batch):
+            packed = one.pack(states)
+            magnitude += float(packed.abs().sum(dtype=torch.float64))
+            values += packed.numel()
+            if head is not None:
+                found, token_nll = head.score(one, packed, tokens, labels)
+                scores[one.rows] = found
+                token_parts.append(token_nll)
+            else:
+                assert isinstance(network, QuantDiscriminative)
+                logits = network.classifier(network.pooled(states, one.lengths))
+                scores[one.rows] = torch.log_softmax(logits.to(torch.float64), dim=1).numpy()
+    nll = -scores[np.arange(len(tokens)), labels]
+    if head is None:
+        token_parts = [nll.astype(np.float32)]
+    return Evaluation(
+        scores,
+        nll,
+        scores.argmax(axis=1).astype(np.int64),
+        np.concatenate(token_parts),
+        magnitude / max(values, 1),
+    )
+
+
+def _classes(network: QuantClassifier) -> int:
+    if isinstance(network, QuantGenerative):
+        return int(network.label_embedding.num_embeddings)
+    assert isinstance(network, QuantDiscriminative)
+    return int(network.classifier.out_features)
+
+
+class Decoder:
+    """A generative network's decoder, taken apart into an h part and one bias row per label."""
+
+    def __init__(self, network: QuantGenerative) -> None:
+        vectors = network.label_vectors()
+        width = vectors.shape[1]
+        self.log_prior = network.log_prior.to(torch.float64)
+        nothing = vectors.new_zeros(width)
+        # the decoder on h = 0 gives what the label and the (quantized) bias contribute
+        self.label_logits = torch.stack([network.decode(nothing, v) for v in vectors])
+        proxy = activation_proxies(network)["decoder.input"]
+        self.quantize = activation_impl(proxy) if proxy.is_quant_enabled else None
+        weight = quantized_weight(network, "decoder") if self.quantize else network.decoder.weight
+        self.hidden_weight = weight[:, :width].contiguous()
+
+    def score(
+        self, one: Batch, packed: Tensor, tokens: Ragged, labels: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Return log p(x, y) (n, labels) and the true label's token cross-entropies (total,)."""
+        h = packed if self.quantize is None else self.quantize(packed)[0]
+        targets = next_tokens(one, tokens)
+        log_p = label_token_log_probs(h, self.hidden_weight, self.label_logits, targets)
+        summed = torch.zeros(len(one.rows), log_p.shape[1], dtype=torch.float64)
+        summed.index_add_(0, one.documents, log_p.to(torch.float64))
+        truth = torch.from_numpy(labels[one.rows])[one.documents]
+        token_nll = -log_p.gather(1, truth[:, None])[:, 0]
+        return (summed + self.log_prior).numpy(), token_nll.to(torch.float32).numpy()
+
+
+def next_tokens(one: Batch, tokens: Ragged) -> Tensor:
+    """Return the token that follows each packed position (total,) int64."""
+    following = torch.zeros_like(one.ids)
+    for place, row in enumerate(one.rows):
+        ids = tokens[int(row)]
+        following[place, : len(ids) - 1] = torch.from_numpy(ids[1:].astype(np.int64))
+    return one.pack(following)

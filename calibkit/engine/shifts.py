@@ -1,0 +1,203 @@
+"""Distribution shifts of a quantized network: weights and activations, site by site."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from calibkit.engine.batches import Batch
+from calibkit.engine.calibrate import Calibrated
+from calibkit.engine.float_pass import FloatModel
+from calibkit.engine.plain import padded_states
+from calibkit.measure.ks import ordered
+from calibkit.measure.shift import (
+    Shift,
+    clip_rate,
+    code_changes,
+    range_use,
+    shift_between,
+    shift_to_levels,
+    sqnr_db,
+)
+from calibkit.quantize.networks import (
+    Arrays,
+    QuantClassifier,
+    QuantDiscriminative,
+    activation_impl,
+    activation_proxies,
+    linear_name,
+    quantized_weight,
+    site_weight,
+    watch,
+)
+from calibkit.quantize.ranges import activation_scale, weight_scale
+from calibkit.quantize.schemes import ACTIVATION_SITES, UNSIGNED_SITES, WEIGHT_SITES, Scheme
+from calibkit.ragged import Ragged
+
+FLOAT_QUANTIZED = "float-quantized"
+NEAREST_ROUNDED = "nearest-rounded"
+
+Flat = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FloatSites:
+    """The float model's values at every activation site over some documents.
+
+    values: flat, position by position in packed order; ordered: the same, sorted. The decoder's
+    input is represented by its h half: v_y does not depend on the documents.
+    """
+
+    values: dict[str, Flat]
+    ordered: dict[str, Flat]
+
+
+def float_sites(kind: str, arrays: Arrays, tokens: Ragged) -> FloatSites:
+    """Run the float model over the documents and keep what every site sees."""
+    model = FloatModel.of(kind, arrays)
+    parts: dict[str, list[list[Tensor]]] = {site: [] for site in ACTIVATION_SITES[kind]}
+    with torch.inference_mode():
+        for done in model.passes(tokens):
+            for site, found in done.sites.items():
+                kept = found[:1] if site == "decoder.input" else found
+                parts[site].append([v.values for v in kept])
+    values = {site: _flat(calls) for site, calls in parts.items()}
+    return FloatSites(values, {site: ordered(v) for site, v in values.items()})
+
+
+def activation_shifts(
+    done: Calibrated, scheme: Scheme, tokens: Ragged, reference: FloatSites
+) -> list[Shift]:
+    """Return, per activation site, how the quantized network's values differ from the float ones.
+
+    tokens: the documents that ``reference`` was made from. Exact over all of their real tokens.
+    """
+    kind = done.network.kind
+    found = _quantized_sites(done.network, tokens)
+    rows = []
+    for site in ACTIVATION_SITES[kind]:
+        signed = site not in UNSIGNED_SITES
+        bits, threshold = scheme.bits_of(site), done.activation_thresholds[site]
+        step = activation_scale(threshold, bits, signed=signed)
+        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+        codes = np.rint(found[site] / np.float32(step)).astype(np.int64)
+        counts = np.bincount(codes - low, minlength=high - low + 1)
+        levels, counts = np.flatnonzero(counts) + low, counts[counts > 0]
+        exact = reference.ordered[site]
+        shift = shift_to_levels("activations", site, FLOAT_QUANTIZED, exact, levels * step, counts)
+        rows.append(
+            replace(
+                shift,
+                bits=bits,
+                threshold=threshold,
+                sqnr_db=sqnr_db(reference.values[site], found[site]),
+                clip_rate=clip_rate(exact, low * step, high * step),
+                range_use=range_use(exact, low * step, high * step),
+            )
+        )
+    return rows
+
+
+def _quantized_sites(network: QuantClassifier, tokens: Ragged) -> dict[str, Flat]:
+    calls: dict[str, list[Tensor]] = {}
+    parts: dict[str, list[list[Tensor]]] = {site: [] for site in ACTIVATION_SITES[network.kind]}
+    handles = watch(network, lambda site, value: calls.setdefault(site, []).append(value))
+    last = f"{linear_name(network.kind)}.input"
+    quantize = activation_impl(activation_proxies(network)[last])
+    try:
+        with torch.inference_mode():
+            for one, states in padded_states(network, tokens):
+                for site, seen in calls.items():
+                    parts[site].append(_real(one, seen))
+                if isinstance(network, QuantDiscriminative):
+                    head = network.pooled(states, one.lengths)
+                else:
+                    head = one.pack(states)
+                parts[last].append([quantize(head)[0]])
+                calls.clear()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {site: _flat(found) for site, found in parts.items()}
+
+
+def _real(one: Batch, seen: Sequence[Tensor]) -> list[Tensor]:
+    """Drop padding from a quantizer's calls and put them in packed order, call by call.
+
+    A call on the whole batch (n, steps, width) comes first where there is one; then every step
+    makes the same number of calls (n, width), of which only ``active`` rows are real.
+    """
+    whole = [one.pack(value) for value in seen if value.dim() == 3]
+    stepwise = [value for value in seen if value.dim() == 2]
+    each = len(stepwise) // len(one.active)
+    for place in range(each):
+        steps = stepwise[place::each]
+        kept = [value[:count] for value, count in zip(steps, one.active, strict=True)]
+        whole.append(torch.cat(kept))
+    return whole
+
+
+def _flat(parts: Sequence[Sequence[Tensor]]) -> Flat:
+    """Concatenate the batches of each call, then the calls: the same order on both sides."""
+    calls = [torch.cat(list(batch)).flatten() for batch in zip(*parts, strict=True)]
+    flat: Flat = torch.cat(calls).numpy()
+    return flat
+
+
+def ordered_weights(kind: str, arrays: Arrays) -> dict[str, Flat]:
+    """Return every weight site's float values, sorted; they serve every cell of the model."""
+    return {site: ordered(site_weight(arrays, site).flatten()) for site in WEIGHT_SITES[kind]}
+
+
+def weight_shifts(
+    arrays: Arrays, done: Calibrated, scheme: Scheme, exact: dict[str, Flat]
+) -> list[Shift]:
+    """Return, per weight site, float against quantized; and what rounding changed.
+
+    exact: `ordered_weights` of the model. Sites that the scheme's rounding does not reach do not
+    depend on calibration. Where rounding is not nearest, a second row (pair nearest-rounded)
+    compares its integer codes with those of nearest rounding.
+    """
+    kind = done.network.kind
+    rows = []
+    for site in WEIGHT_SITES[kind]:
+        before = site_weight(arrays, site)
+        parts = [f"{site}.{p}" for p in ("input", "hidden")] if site.startswith("lstm.") else [site]
+        after = np.concatenate([quantized_weight(done.network, p).numpy() for p in parts], axis=1)
+        levels, counts = np.unique(after, return_counts=True)
+        threshold = done.weight_thresholds[site]
+        top = float(threshold.max())
+        shift = shift_to_levels("weights", site, FLOAT_QUANTIZED, exact[site], levels, counts)
+        rows.append(
+            replace(
+                shift,
+                bits=scheme.bits_of(site),
+                threshold=top,
+                sqnr_db=sqnr_db(before, after),
+                clip_rate=clip_rate(exact[site], -top, top),
+                range_use=range_use(exact[site], -top, top),
+            )
+        )
+        if site == linear_name(kind) and scheme.rounding_of("linear") != "nearest":
+            rows.append(_rounding_shift(site, done, scheme))
+    return rows
+
+
+def _rounding_shift(site: str, done: Calibrated, scheme: Scheme) -> Shift:
+    bits = scheme.bits_of(site)
+    step = weight_scale(done.weight_thresholds[site], bits)
+    nearest, chosen = done.nearest_codes * step, done.codes * step
+    changed, mean_change = code_changes(done.nearest_codes, done.codes)
+    return replace(
+        shift_between("weights", site, NEAREST_ROUNDED, nearest.flatten(), chosen.flatten()),
+        bits=bits,
+        threshold=float(done.weight_thresholds[site].max()),
+        sqnr_db=sqnr_db(nearest, chosen),
+        code_change_rate=changed,
+        mean_code_change=mean_change,
+    )

@@ -1,0 +1,100 @@
+"""Thresholds (the largest magnitude a quantizer represents) from statistics. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibkit.quantize.networks import Arrays, site_weight
+from calibkit.quantize.schemes import ACTIVATION_SITES, WEIGHT_SITES, Scheme
+
+SMALLEST_THRESHOLD = 1e-10
+"""Brevitas's lower bound; a site that is always 0 still needs a positive scale."""
+
+
+@dataclass(frozen=True)
+class SiteStatistics:
+    """What one pass of the float model tells about an activation site.
+
+    count: how many values the site saw (with multiplicity); largest: the largest magnitudes in
+    descending order with their multiplicities, reaching down to the lowest percentile asked for.
+    """
+
+    count: int
+    low: float
+    high: float
+    mean: float
+    mean_square: float
+    largest: NDArray[np.float32]
+    multiplicity: NDArray[np.int64]
+
+    def percentile(self, q: float) -> float:
+        """Return the q-th percentile of the magnitudes as Brevitas defines it.
+
+        That is the k-th smallest of n magnitudes with k = floor(q / 100 * n + 1/2), exact.
+        Raises ValueError where the kept magnitudes do not reach that far down.
+        """
+        rank = rank_from_top(self.count, q)
+        reached = np.cumsum(self.multiplicity)
+        at = int(np.searchsorted(reached, rank, side="left"))
+        if at >= len(self.largest):
+            raise ValueError(f"percentile {q} needs {rank} magnitudes, {reached[-1]} were kept")
+        return float(self.largest[at])
+
+
+def rank_from_top(count: int, q: float) -> int:
+    """Return which largest magnitude of ``count`` is the q-th percentile: 1 is the maximum."""
+    k = int(np.floor(0.01 * q * count + 0.5))
+    return count - min(max(k, 1), count) + 1
+
+
+def activation_thresholds(
+    kind: str, statistics: Mapping[str, SiteStatistics], scheme: Scheme
+) -> dict[str, float]:
+    """Return one threshold per activation site by the scheme's range estimators."""
+    found: dict[str, float] = {}
+    for site in ACTIVATION_SITES[kind]:
+        seen = statistics[site]
+        if scheme.estimator_of(site) == "minmax":
+            threshold = max(abs(seen.low), abs(seen.high))
+        else:
+            threshold = seen.percentile(scheme.percentile)
+        found[site] = max(float(threshold), SMALLEST_THRESHOLD)
+    return found
+
+
+def weight_thresholds(kind: str, arrays: Arrays, scheme: Scheme) -> dict[str, NDArray[np.float32]]:
+    """Return max |w| per weight site: a scalar, or (rows, 1) per output channel."""
+    found: dict[str, NDArray[np.float32]] = {}
+    for site in WEIGHT_SITES[kind]:
+        magnitude = np.abs(site_weight(arrays, site))
+        whole = scheme.weights == "per-tensor"
+        top: Any = magnitude.max() if whole else magnitude.max(axis=1, keepdims=True)
+        found[site] = np.maximum(np.asarray(top, dtype=np.float32), np.float32(SMALLEST_THRESHOLD))
+    return found
+
+
+def weight_scale(threshold: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
+    """Return the step of a weight quantizer: codes run over -(2^(b-1) - 1) .. 2^(b-1) - 1."""
+    return np.asarray(threshold / np.float32(2 ** (bits - 1) - 1), dtype=np.float32)
+
+
+def activation_scale(threshold: float, bits: int, *, signed: bool) -> float:
+    """Return the step of an activation quantizer: codes -2^(b-1) .. or 0 .. 2^b - 1."""
+    return float(np.float32(threshold) / np.float32(2 ** (bits - 1) if signed else 2**bits - 1))
+
+
+def merge_largest(
+    parts: Sequence[tuple[NDArray[np.float32], NDArray[np.int64]]], keep: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the largest magnitudes of several lists whose multiplicities sum to ``keep``."""
+    values = np.concatenate([v for v, _ in parts])
+    counts = np.concatenate([c for _, c in parts])
+    order = np.argsort(-values, kind="stable")
+    values, counts = values[order], counts[order]
+    enough = int(np.searchsorted(np.cumsum(counts), keep, side="left")) + 1
+    return values[:enough], counts[:enough]
