@@ -1,0 +1,33 @@
+"""Policies: ways to choose calibration documents from a pool. Arrays in, row numbers out."""
+
+from calibkit.policies.base import Policy, select
+from calibkit.policies.draw import Draw, Rows
+from calibkit.policies.k_center import KCenter
+from calibkit.policies.pool import Pool
+from calibkit.policies.registry import (
+    ParameterProblem,
+    find_policy,
+    make_policy,
+    parameter_problems,
+    policy_names,
+)
+from calibkit.policies.simple import Random
+from calibkit.policies.skewed import Skewed
+from calibkit.policies.stratified import Stratified
+
+__all__ = [
+    "Draw",
+    "KCenter",
+    "ParameterProblem",
+    "Policy",
+    "Pool",
+    "Random",
+    "Rows",
+    "Skewed",
+    "Stratified",
+    "find_policy",
+    "make_policy",
+    "parameter_problems",
+    "policy_names",
+    "select",
+]

@@ -1,0 +1,139 @@
+"""The pool: the documents that a policy may choose from, as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibkit.errors import BadInput, Infeasible, UnknownName
+from calibkit.policies.draw import Rows
+
+REMEDIES = {
+    "vectors": "compute calibkit.policies.features.tfidf_svd over the pool's texts",
+    "hidden": "name a trained model, whose hidden states they are (--model ID)",
+}
+"""Array that a policy may need -> how a caller comes by it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The documents of one split, always in the order of their ids.
+
+    The constructor sorts whatever it is given by document id, so the storage order of a corpus
+    never reaches a policy; row numbers are rows of this object: read ``doc_ids``, ``labels`` and
+    ``lengths`` from the pool, never from the lists that it was made of.
+
+    doc_ids: n distinct document ids. labels: n label names. lengths: int64 (n,), tokens per
+    document. arrays: one row per document under the name that policies ask for, such as ``vectors``
+    float32 (n, d) and ``hidden`` float32 (n, h); read-only once here.
+
+    Raises BadInput for lists of different lengths and for repeated ids.
+    """
+
+    doc_ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    lengths: NDArray[np.int64]
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    label_names: tuple[str, ...] = field(init=False)
+    """The distinct labels of the pool, sorted."""
+    label_ids: NDArray[np.int64] = field(init=False)
+    """int64 (n,): position in ``label_names`` of each document's label."""
+
+    def __post_init__(self) -> None:
+        ids, labels = list(self.doc_ids), list(self.labels)
+        lengths = np.asarray(self.lengths, dtype=np.int64)
+        for what, have in (("labels", len(labels)), ("lengths", len(lengths))):
+            if have != len(ids):
+                raise BadInput(f"the pool has {len(ids):,} doc_ids but {have:,} {what}")
+        order = sorted(range(len(ids)), key=ids.__getitem__)
+        rows = np.array(order, dtype=np.intp)
+        arrays = {name: _checked(name, array, len(ids)) for name, array in self.arrays.items()}
+        sorted_ids = tuple(ids[i] for i in order)
+        for one, other in zip(sorted_ids, sorted_ids[1:], strict=False):
+            if one == other:
+                raise BadInput(f"the pool has the document {one!r} twice; ids must be distinct")
+        names = tuple(sorted(set(labels)))
+        number = {name: i for i, name in enumerate(names)}
+        sorted_labels = tuple(labels[i] for i in order)
+        label_ids = np.array([number[label] for label in sorted_labels], dtype=np.int64)
+        for name, value in {
+            "doc_ids": sorted_ids,
+            "labels": sorted_labels,
+            "lengths": _frozen(lengths[rows]),
+            "arrays": {name: _frozen(array[rows]) for name, array in arrays.items()},
+            "label_names": names,
+            "label_ids": _frozen(label_ids),
+        }.items():
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.doc_ids)
+
+    def with_arrays(self, **arrays: NDArray[Any]) -> Pool:
+        """Return this pool with more arrays, whose rows are in the order of ``self.doc_ids``."""
+        return replace(self, arrays={**self.arrays, **arrays})
+
+    def ids(self, rows: Rows | Sequence[int]) -> tuple[str, ...]:
+        """Return the document ids at ``rows``, in that order."""
+        return tuple(self.doc_ids[int(row)] for row in rows)
+
+    def rows(self, label: str) -> Rows:
+        """Return the rows of the documents of ``label``; UnknownName when the pool has none."""
+        if label not in self.label_names:
+            raise UnknownName("label of the pool", label, self.label_names)
+        return np.flatnonzero(self.label_ids == self.label_names.index(label))
+
+    def label_counts(self) -> dict[str, int]:
+        """Return the number of documents per label, in the order of ``label_names``."""
+        counts = np.bincount(self.label_ids, minlength=len(self.label_names))
+        return {name: int(n) for name, n in zip(self.label_names, counts, strict=True)}
+
+    def need(self, name: str, policy: str) -> NDArray[Any]:
+        """Return the array ``name``, or raise Infeasible saying how to come by it."""
+        if name not in self.arrays:
+            remedy = REMEDIES.get(name, f"hand them in by Pool.with_arrays({name}=...)")
+            raise Infeasible(f"{policy} needs the {name!r} of the pool's documents: {remedy}")
+        return self.arrays[name]
+
+    def require_size(self, size: int, policy: str) -> None:
+        """Raise BadInput for a size below 1, Infeasible for one above the number of documents."""
+        if size < 1:
+            raise BadInput(f"{policy}: size is {size}; it must be at least 1")
+        if size > len(self):
+            raise Infeasible(
+                f"{policy}: asked for {size:,} documents, the pool has {len(self):,}; "
+                f"ask for at most {len(self):,}"
+            )
+
+    def require(self, quotas: Mapping[str, int], policy: str, remedy: str = "") -> None:
+        """Raise Infeasible, naming every label whose quota is more than the pool has.
+
+        ``remedy`` is the last clause of the message: what the user could do instead.
+        """
+        have = self.label_counts()
+        short = [
+            f"asked for {quota:,} {label!r} documents, the pool has {have.get(label, 0):,}"
+            for label, quota in quotas.items()
+            if quota > have.get(label, 0)
+        ]
+        if short:
+            raise Infeasible(f"{policy}: " + "; ".join(short) + (f"; {remedy}" if remedy else ""))
+
+
+def _checked(name: str, array: NDArray[Any], documents: int) -> NDArray[Any]:
+    given = np.asarray(array)
+    if given.ndim == 0 or len(given) != documents:
+        raise BadInput(
+            f"the pool's {name!r} must have one row for each of its {documents:,} documents; "
+            f"its shape is {given.shape}"
+        )
+    return given
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,77 @@
+"""Class mixes that differ from the pool's on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
+
+from calibkit.errors import UnknownName
+from calibkit.identity import share_out
+from calibkit.policies.base import Policy
+from calibkit.policies.draw import Draw, Rows
+from calibkit.policies.pool import Pool
+
+
+def _names_as_text(weights: Any) -> Any:
+    """Read ``{1: 2}`` as ``{'1': 2}``: YAML turns labels that look like numbers into numbers."""
+    if not isinstance(weights, Mapping):
+        return weights
+    return {
+        str(label) if isinstance(label, int) and not isinstance(label, bool) else label: weight
+        for label, weight in weights.items()
+    }
+
+
+class Skewed(Policy, name="skewed"):
+    """Draw at random within labels, in the given proportions.
+
+    ``weights`` (label -> positive number): labels left out get no documents, so ``{World: 1}`` is
+    the 1:0:0:0 mix. ``alpha``: the proportions themselves are drawn, from the symmetric Dirichlet
+    distribution over the pool's labels, once per seed; the smaller alpha, the more lopsided (Hsu,
+    Qi & Brown, arXiv 1909.06335, 2019). Exactly one of the two. Counts by largest remainder.
+    """
+
+    weights: Annotated[
+        dict[str, PositiveFloat] | None, BeforeValidator(_names_as_text), Field(min_length=1)
+    ] = None
+    alpha: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.weights is None) == (self.alpha is None):
+            given = "neither is" if self.weights is None else "both are"
+            raise ValueError(
+                f"exactly one of 'weights' and 'alpha' must be given, here {given}; "
+                "for example weights: {LABEL: 1} or alpha: 0.5"
+            )
+        return self
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return the policy that draws its proportions uniformly."""
+        return cls(alpha=1.0)
+
+    def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
+        """Return each label's quota from the keyed draw, shuffled together.
+
+        Raises UnknownName for a label that the pool does not have.
+        """
+        pool.require_size(size, self.name)
+        quotas = share_out(size, self.proportions(pool, draw))
+        pool.require(quotas, self.name, "ask for fewer documents, or for another mix")
+        parts = [draw.first(pool, pool.rows(label), n) for label, n in quotas.items() if n]
+        return draw.shuffled(pool, np.concatenate(parts))
+
+    def proportions(self, pool: Pool, draw: Draw) -> dict[str, float]:
+        """Return the weight of each label that may get documents."""
+        if self.weights is None:
+            alphas = np.full(len(pool.label_names), self.alpha, dtype=np.float64)
+            drawn = draw.generator("dirichlet").dirichlet(alphas)
+            return {name: float(p) for name, p in zip(pool.label_names, drawn, strict=True)}
+        for label in self.weights:
+            if label not in pool.label_names:
+                raise UnknownName("label of the pool", label, pool.label_names, "(skewed: weights)")
+        return self.weights
