@@ -1,0 +1,196 @@
+"""The contract of a policy as checks that any package can run on its own policies.
+
+``check_policy("mine")`` runs all of them; under pytest, one test per check reads better::
+
+    @pytest.mark.parametrize("check", calibkit.testing.CHECKS)
+    def test_my_policy_keeps_the_contract(check):
+        check(calibkit.testing.example_policy("mine"), calibkit.testing.example_pool())
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibkit.errors import BadInput, Infeasible
+from calibkit.identity import keyed_generator
+from calibkit.policies import Draw, Policy, Pool, Rows, find_policy, make_policy, select
+
+SIZES = (1, 16, 64)
+"""Sizes of subset that a policy's example must be able to give."""
+SEEDS = (0, 1, 2)
+
+
+def example_pool(documents: int = 400, labels: int = 4, dims: int = 8) -> Pool:
+    """Return a made-up pool: labels of unequal frequency, with ``vectors`` and ``hidden``.
+
+    The rarest label has at least 64 documents while ``documents >= 100 * labels``, so that every
+    mix of up to 64 documents is feasible.
+    """
+    rng = keyed_generator(0, "calibkit.testing", str(documents), str(labels))
+    floor = min(64, documents // labels)
+    extra = rng.choice(labels, documents - labels * floor, p=_falling(labels))
+    numbers = rng.permutation(np.concatenate([np.repeat(np.arange(labels), floor), extra]))
+    centres = rng.standard_normal((labels, dims))
+    vectors = centres[numbers] + rng.standard_normal((documents, dims))
+    hidden = np.tanh(rng.standard_normal((documents, dims)) + centres[numbers])
+    return Pool(
+        doc_ids=tuple(f"d1-{i:020x}" for i in rng.permutation(documents)),
+        labels=tuple(f"label {n}" for n in numbers),
+        lengths=rng.integers(5, 80, documents),
+        arrays={"vectors": vectors.astype(np.float32), "hidden": hidden.astype(np.float32)},
+    )
+
+
+def example_policy(name: str) -> Policy:
+    """Return the example of the policy called ``name``, found as a recipe would find it."""
+    return find_policy(name).example()
+
+
+def check_policy(policy: str | Policy, pool: Pool | None = None) -> None:
+    """Raise AssertionError, saying what is wrong, unless the policy keeps the whole contract.
+
+    ``policy`` is a registry name (its ``example()`` is checked) or an instance. ``pool`` replaces
+    ``example_pool()``; give one of at least 128 documents that has the arrays your policy needs.
+    """
+    if isinstance(policy, str):
+        policy = example_policy(policy)
+    for check in CHECKS:
+        check(policy, pool if pool is not None else example_pool())
+
+
+def check_declaration(policy: Policy, pool: Pool) -> None:
+    """The policy is registered, documented, and says what it needs and promises."""
+    cls = type(policy)
+    _expect(find_policy(policy.name) is cls, policy, "is not what its name finds")
+    _expect(bool((cls.__doc__ or "").strip()), policy, "has no docstring")
+    _expect(isinstance(policy.version, int), policy, "has a version that is not an integer")
+    _expect(
+        isinstance(policy.needs, tuple) and all(isinstance(n, str) for n in policy.needs),
+        policy,
+        f"must declare needs as a tuple of names, not {policy.needs!r}",
+    )
+    for array in policy.needs:
+        _expect(array in pool.arrays, policy, f"needs {array!r}, which the pool for testing lacks")
+
+
+def check_parameters(policy: Policy, pool: Pool) -> None:
+    """Parameters are JSON, give the same policy back, and unknown or changed ones are refused."""
+    params = policy.params()
+    again = make_policy(policy.name, json.loads(json.dumps(params)))
+    _expect(again == policy, policy, f"is not what its own parameters make: {params}")
+    try:
+        make_policy(policy.name, {**params, "no_such_parameter": 1})
+    except BadInput as error:
+        _expect("no_such_parameter" in str(error), policy, "does not name the unknown parameter")
+    else:
+        _expect(False, policy, "accepts a parameter that it does not have")
+
+
+def check_size(policy: Policy, pool: Pool) -> None:
+    """Exactly the size asked for: distinct rows of the pool."""
+    for size in SIZES:
+        for seed in SEEDS:
+            try:
+                select(policy, pool, size, Draw(seed))
+            except BadInput as error:
+                raise AssertionError(str(error)) from error
+
+
+def check_determinism(policy: Policy, pool: Pool) -> None:
+    """The same draw gives the same documents, whatever numpy's global generator holds."""
+    first = policy.pick(pool, 16, Draw(0)).tolist()
+    before = _global_state()
+    second = policy.pick(pool, 16, Draw(0)).tolist()
+    _expect(_global_state() == before, policy, "draws from numpy's global generator")
+    _expect(first == second, policy, "picks other documents when asked again")
+
+
+def check_storage_order(policy: Policy, pool: Pool) -> None:
+    """The order in which the pool's documents were stored makes no difference."""
+    expected = pool.ids(policy.pick(pool, 64, Draw(0)))
+    for order in (np.arange(len(pool))[::-1], keyed_generator(1, "storage").permutation(len(pool))):
+        stored = _stored_as(pool, order)
+        found = stored.ids(policy.pick(stored, 64, Draw(0)))
+        _expect(found == expected, policy, "depends on the order in which documents are stored")
+
+
+def check_nesting(policy: Policy, pool: Pool) -> None:
+    """A policy that promises nesting gives prefixes."""
+    if not policy.nested:
+        return
+    for seed in SEEDS:
+        largest = policy.pick(pool, max(SIZES), Draw(seed)).tolist()
+        for size in SIZES:
+            smaller = policy.pick(pool, size, Draw(seed)).tolist()
+            _expect(
+                largest[:size] == smaller,
+                policy,
+                f"is not nested: its {size} documents do not begin its {max(SIZES)} (seed {seed})",
+            )
+
+
+def check_seeds(policy: Policy, pool: Pool) -> None:
+    """Another seed is another subset exactly when the policy says that it uses the seed."""
+    subsets = {frozenset(policy.pick(pool, 16, Draw(seed)).tolist()) for seed in SEEDS}
+    if policy.uses_seed:
+        _expect(len(subsets) == len(SEEDS), policy, "picks the same documents for several seeds")
+    else:
+        _expect(len(subsets) == 1, policy, "says that it ignores the seed, and does not")
+
+
+def check_too_large(policy: Policy, pool: Pool) -> None:
+    """More documents than the pool has is Infeasible, with both numbers."""
+    size = len(pool) + 1
+    try:
+        policy.pick(pool, size, Draw(0))
+    except Infeasible as error:
+        text = str(error).replace(",", "")
+        _expect(
+            str(size) in text and str(len(pool)) in text,
+            policy,
+            f"must say how many were asked for and how many there are, not {str(error)!r}",
+        )
+    else:
+        _expect(False, policy, f"claims to find {size} documents in a pool of {len(pool)}")
+
+
+CHECKS: tuple[Callable[[Policy, Pool], None], ...] = (
+    check_declaration,
+    check_parameters,
+    check_size,
+    check_determinism,
+    check_storage_order,
+    check_nesting,
+    check_seeds,
+    check_too_large,
+)
+"""Every clause of the contract: functions of (policy, pool) that raise AssertionError."""
+
+
+def _expect(kept: bool, policy: Policy, otherwise: str) -> None:
+    if not kept:
+        raise AssertionError(f"the policy {policy.name!r} {otherwise}")
+
+
+def _falling(labels: int) -> NDArray[np.float64]:
+    weights = 1.0 / np.arange(1, labels + 1)
+    return np.asarray(weights / weights.sum())
+
+
+def _global_state() -> str:
+    state = np.random.get_state(legacy=False)
+    return repr({**state, "state": {k: np.asarray(v).tolist() for k, v in state["state"].items()}})
+
+
+def _stored_as(pool: Pool, order: Rows | NDArray[Any]) -> Pool:
+    return Pool(
+        doc_ids=pool.ids(order),
+        labels=tuple(pool.labels[int(row)] for row in order),
+        lengths=pool.lengths[order],
+        arrays={name: array[order] for name, array in pool.arrays.items()},
+    )
