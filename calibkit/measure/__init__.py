@@ -1,0 +1,1 @@
+"""Measures on plain arrays: accuracy, Kolmogorov-Smirnov and related shifts, intervals."""
