@@ -1,0 +1,238 @@
+"""What pydantic cannot see: names that must exist, values that repeat, entries without effect.
+
+Every check works on the plain content, whatever else is wrong with it, so that one reading finds
+all problems. Each yields (path, message).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from typing import Any
+
+from pydantic import ValidationError
+
+from calibkit.errors import BadInput, CalibkitError, nearest, unknown_name
+from calibkit.models.settings import KINDS, settings_from
+from calibkit.policies import parameter_problems
+from calibkit.quantize.schemes import SchemeSettings, unmatched_patterns, unsupported
+from calibkit.recipe.model import AXES, MOST_CELLS
+from calibkit.recipe.wording import found
+from calibkit.recipe.yaml_source import Path
+
+Problems = Iterator[tuple[Path, str]]
+
+
+def check(document: Mapping[str, Any]) -> Problems:
+    """Yield every problem of a recipe's content that goes beyond types and single values."""
+    for part in _CHECKS:
+        yield from part(document)
+
+
+def kind_of(alias: str, section: Mapping[str, Any]) -> str | None:
+    """Return the model kind that an alias stands for; None when nothing says so."""
+    use = section.get("use", alias if alias in KINDS else None)
+    return use if isinstance(use, str) else None
+
+
+def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = document.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _entries(section: Mapping[str, Any], name: str) -> list[Any]:
+    value = section.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _alike(value: Any) -> Any:
+    """Return what equal scalars share, where true is not 1; None for a list or mapping."""
+    scalar = isinstance(value, (str, int, float))
+    return (isinstance(value, bool), value) if scalar else None
+
+
+def _nothing_written(document: Mapping[str, Any]) -> Problems:
+    """A key without a value is a slip, not a way to ask for the default."""
+
+    def empty(node: Any, path: Path) -> Problems:
+        if node is None:
+            yield path, "nothing is written here; give a value or leave the key out"
+        elif path[:1] == ("policies",) and len(path) > 2:
+            return  # what a parameter may be is for the policy to say
+        elif isinstance(node, Mapping):
+            for key, value in node.items():
+                yield from empty(value, (*path, key))
+        elif isinstance(node, list):
+            for index, value in enumerate(node):
+                yield from empty(value, (*path, index))
+
+    yield from empty(document, ())
+
+
+def _corpus(document: Mapping[str, Any]) -> Problems:
+    corpus = _section(document, "corpus")
+    pool, test = corpus.get("pool", "train"), corpus.get("test", "test")
+    if pool == test:
+        where = "pool" if "pool" in corpus else "test"
+        message = f"calibration documents and test documents are both taken from {pool!r}"
+        yield ("corpus", where), f"{message}; choose two splits"
+
+
+def _models(document: Mapping[str, Any]) -> Problems:
+    for alias, section in _section(document, "models").items():
+        if not isinstance(section, Mapping):
+            continue
+        path: Path = ("models", alias)
+        yield from _repeated(section.get("seeds"), (*path, "seeds"))
+        kind = kind_of(alias, section)
+        if kind is None:
+            if "use" not in section:
+                near = nearest(alias, KINDS)
+                hint = f"did you mean {near!r}?" if near else f"add use: {' or use: '.join(KINDS)}"
+                yield path, f"nothing says which kind of model this is; {hint}"
+            continue
+        if kind not in KINDS:
+            yield (*path, "use"), unknown_name("model kind", kind, KINDS)
+            continue
+        for key, value in section.items():
+            if key in ("use", "seeds") or value is None:
+                continue
+            try:
+                settings_from(kind, {key: value})
+            except BadInput as error:
+                yield (*path, key), str(error).removeprefix(f"{key}: ")
+
+
+def _policies(document: Mapping[str, Any]) -> Problems:
+    for alias, section in _section(document, "policies").items():
+        if not isinstance(section, Mapping) or not isinstance(section.get("use"), str):
+            continue
+        params = {key: value for key, value in section.items() if key != "use"}
+        try:
+            for problem in parameter_problems(section["use"], params):
+                yield ("policies", alias, *problem.path), problem.message
+        except CalibkitError as error:
+            yield ("policies", alias), str(error)
+
+
+def _repeated(values: Any, path: Path) -> Problems:
+    seen: set[Any] = {None}
+    for index, value in enumerate(values if isinstance(values, list) else []):
+        alike = _alike(value)
+        if alike is not None and alike in seen:
+            yield (*path, index), f"{found(value)} stands twice in this list"
+        seen.add(alike)
+
+
+def _grid(document: Mapping[str, Any]) -> Problems:
+    grid = _section(document, "grid")
+    for axis in AXES:
+        yield from _repeated(grid.get(axis), ("grid", axis))
+    for axis, section in (("model", "models"), ("policy", "policies")):
+        aliases = _section(document, section)
+        for index, name in enumerate(_entries(grid, axis)):
+            if isinstance(name, str) and aliases and name not in aliases:
+                message = unknown_name(f"{axis} of this recipe", name, aliases)
+                yield ("grid", axis, index), message
+
+
+def _scheme_settings(values: Mapping[str, Any]) -> SchemeSettings:
+    """Return the settings that are valid by themselves; the others are said by the model."""
+    valid = {}
+    for key, value in values.items():
+        try:
+            SchemeSettings.model_validate({key: value})
+        except ValidationError:
+            continue
+        valid[key] = value
+    return SchemeSettings.model_validate(valid)
+
+
+def _quantize(document: Mapping[str, Any]) -> Problems:
+    settings = _scheme_settings(_section(document, "quantize"))
+    grid = _section(document, "grid")
+    models = _section(document, "models")
+    names = [name for name in _entries(grid, "model") if isinstance(name, str)]
+    sections = {name: models[name] for name in names if isinstance(models.get(name), Mapping)}
+    kinds = {kind_of(alias, section) for alias, section in sections.items()}
+    known = tuple(kind for kind in KINDS if kind in kinds)
+    said = [*unsupported(settings), *(unmatched_patterns(settings, known) if known else [])]
+    yield from ((("quantize", *path), message) for path, message in said)
+    for axis in ("rounding", "preset"):
+        for index, value in enumerate(_entries(grid, axis)):
+            for _, message in unsupported(_scheme_settings({axis: value})):
+                yield ("grid", axis, index), message
+
+
+def _exclude(document: Mapping[str, Any]) -> Problems:
+    grid = _section(document, "grid")
+    for index, entry in enumerate(_entries(document, "exclude")):
+        if not isinstance(entry, Mapping):
+            continue
+        path: Path = ("exclude", index)
+        if not entry:
+            yield path, "names no axis, so it would leave out every cell"
+        for axis, value in entry.items():
+            if axis not in AXES:
+                continue
+            if axis not in grid:
+                yield (*path, axis), f"matches nothing: the grid has no axis {axis!r}"
+                continue
+            if not isinstance(grid[axis], list):
+                continue
+            there = {_alike(one) for one in grid[axis]}
+            for position, wanted in enumerate(value if isinstance(value, list) else [value]):
+                if wanted is not None and _alike(wanted) not in there:
+                    at = (*path, axis, position) if isinstance(value, list) else (*path, axis)
+                    has = ", ".join(str(one) for one in grid[axis][:12])
+                    more = ", ..." if len(grid[axis]) > 12 else ""
+                    said = f"grid.{axis} has no {found(wanted)}; it has {has}{more}"
+                    yield at, f"matches nothing: {said}"
+
+
+def _count(document: Mapping[str, Any]) -> Problems:
+    grid = _section(document, "grid")
+    axes = {axis: _entries(grid, axis) for axis in AXES if axis in grid}
+    if not all(axes.values()) or not {"model", "policy", "size", "seed", "bits"} <= set(axes):
+        return
+    positions = math.prod(len(values) for values in axes.values())
+    if positions > MOST_CELLS:
+        yield (
+            ("grid",),
+            f"{positions:,} cells are more than the {MOST_CELLS:,} that a recipe may ask for",
+        )
+        return
+    entries = [entry for entry in _entries(document, "exclude") if isinstance(entry, Mapping)]
+    tests = [{a: v if isinstance(v, list) else [v] for a, v in e.items()} for e in entries if e]
+    left = (
+        not any(all(at.get(a) in values for a, values in test.items()) for test in tests)
+        for at in (dict(zip(axes, values, strict=True)) for values in product(*axes.values()))
+    )
+    if tests and not any(left):
+        yield ("exclude",), "together these entries leave out every cell"
+
+
+def _measure(document: Mapping[str, Any]) -> Problems:
+    from calibkit.corpora.noise import noise_kinds
+
+    measure = _section(document, "measure")
+    noise = _section(measure, "noise")
+    for kind, levels in noise.items():
+        if kind not in noise_kinds():
+            yield ("measure", "noise", kind), unknown_name("noise kind", kind, noise_kinds())
+        yield from _repeated(levels, ("measure", "noise", kind))
+    yield from _repeated(measure.get("distributions"), ("measure", "distributions"))
+
+
+_CHECKS: tuple[Callable[[Mapping[str, Any]], Problems], ...] = (
+    _nothing_written,
+    _corpus,
+    _models,
+    _policies,
+    _grid,
+    _quantize,
+    _exclude,
+    _count,
+    _measure,
+)

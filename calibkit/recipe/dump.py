@@ -1,0 +1,89 @@
+"""A `Recipe` back to the text of a recipe file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from calibkit.models.settings import settings_from
+from calibkit.recipe.recipe import ModelChoice, PolicyChoice, Recipe
+from calibkit.recipe.yaml_source import plain_value
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """Return recipe text that loads as ``recipe``: same id, same cells in the same order.
+
+    Settings at their defaults and comments are left out.
+    """
+    return yaml.dump(
+        recipe_document(recipe),
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+        default_flow_style=None,
+    )
+
+
+def recipe_document(recipe: Recipe) -> dict[str, Any]:
+    """Return the plain content of a recipe file that says what ``recipe`` says."""
+    corpus, measure = recipe.corpus, recipe.measure
+    document: dict[str, Any] = {"calibkit": 1, "name": recipe.name}
+    if recipe.about:
+        document["about"] = recipe.about
+    document["corpus"] = {
+        "name": corpus.name,
+        **({"from": corpus.source} if corpus.source is not None else {}),
+        "share": corpus.share,
+        "pool": corpus.pool,
+        "test": corpus.test,
+    }
+    document["models"] = {alias: _model(choice) for alias, choice in recipe.models.items()}
+    document["policies"] = {alias: _policy(choice) for alias, choice in recipe.policies.items()}
+    document["quantize"] = recipe.quantize.model_dump(mode="json", exclude_none=True)
+    axes = ("model", "policy", "size", "seed", "bits", "rounding", "preset")
+    values = {axis: getattr(recipe.grid, axis) for axis in axes}
+    document["grid"] = {axis: list(found) for axis, found in values.items() if found is not None}
+    if recipe.exclude:
+        document["exclude"] = [
+            {axis: list(listed) for axis, listed in entry.values.items()}
+            for entry in recipe.exclude
+        ]
+    noise: dict[str, list[float]] = {}
+    for kind, level in measure.noise:
+        noise.setdefault(kind, []).append(level)
+    document["measure"] = {
+        "noise": noise,
+        "distributions": list(measure.distributions),
+        "documents": "all" if measure.documents is None else measure.documents,
+    }
+    return document
+
+
+def _model(choice: ModelChoice) -> dict[str, Any]:
+    defaults = settings_from(choice.kind).as_dict()
+    settings = choice.settings.as_dict()
+    changed = {key: value for key, value in settings.items() if value != defaults[key]}
+    return {"use": choice.kind, **changed, "seeds": list(choice.seeds)}
+
+
+def _policy(choice: PolicyChoice) -> dict[str, Any]:
+    return {"use": choice.name, **choice.policy.params()}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `read_source` reads back: no aliases, and quotes where a word is not text."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_text(self, data: str) -> yaml.ScalarNode:
+        try:
+            plain = plain_value(data) == data
+        except ValueError:
+            plain = False
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain else '"')
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)

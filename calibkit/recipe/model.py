@@ -1,0 +1,190 @@
+"""What a recipe may say: one pydantic model per section. The JSON Schema is made from these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from calibkit.quantize.schemes import Bits, Preset, Rounding, SchemeSettings
+
+Split = Literal["train", "valid", "test"]
+Distribution = Literal["weights", "activations", "token-nll"]
+
+DISTRIBUTIONS: tuple[Distribution, ...] = ("weights", "activations", "token-nll")
+"""What distribution statistics are kept of, when a recipe does not choose."""
+
+AXES = ("model", "policy", "size", "seed", "bits", "rounding", "preset")
+"""Axes that ``grid:`` may have; the last two are optional."""
+
+MOST_CELLS = 1_000_000
+"""Largest number of cells that one recipe may ask for."""
+
+
+def _documents(value: Any) -> Any:
+    whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if value == "all" or whole:
+        return value
+    raise PydanticCustomError("documents", "expected 'all' or a whole number above 0")
+
+
+def _level(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == 0:
+        message = "level 0 is always measured (the clean documents); leave it out"
+        raise PydanticCustomError("clean_level", message)
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """Keep what is equal to 1 without being the whole number from passing for it."""
+    return value if type(value) is int else None
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _no_claims(value: Any) -> Any:
+    if value != []:
+        message = "claims are not supported by this version; leave them out or write []"
+        raise PydanticCustomError("claims", message)
+    return value
+
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/+-]{0,63}$")]
+Line = Annotated[str, StringConstraints(pattern=r"^[^\r\n]*$", max_length=400)]
+CorpusSource = Annotated[str, StringConstraints(pattern=r"^(docstrings|hub:\S.*)$")]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Size = Annotated[int, Field(gt=0, lt=2**31)]
+Level = Annotated[float, Field(gt=0, le=1), BeforeValidator(_level)]
+Documents = Annotated[int | Literal["all"], BeforeValidator(_documents)]
+
+
+class Strict(BaseModel):
+    """No unknown keys, no conversions between types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=False)
+
+
+class Named(BaseModel):
+    """A section whose further keys belong to what it names with ``use``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+
+class CorpusSection(Strict):
+    """Which documents: a corpus of the store, or where to get it when it is not there yet."""
+
+    name: Slug
+    source: CorpusSource | None = Field(default=None, alias="from")
+    """``docstrings`` or ``hub:ORG/DATASET[:CONFIG]``."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Deterministic keyed share of every split."""
+    pool: Split = "train"
+    test: Split = "test"
+
+
+class ModelSection(Named):
+    """A kind of float classifier, its settings, and how many of it are trained."""
+
+    use: str | None = None
+    seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
+
+
+class PolicySection(Named):
+    """A policy of the registry and its parameters."""
+
+    use: str
+
+
+class GridSection(Strict):
+    """Every list is crossed with every other."""
+
+    model: Annotated[list[str], Field(min_length=1)]
+    policy: Annotated[list[str], Field(min_length=1)]
+    size: Annotated[list[Size], Field(min_length=1)]
+    seed: Annotated[list[Seed], Field(min_length=1)]
+    bits: Annotated[list[Bits], Field(min_length=1)]
+    rounding: Annotated[list[Rounding], Field(min_length=1)] | None = None
+    """An absent axis takes its value from ``quantize``, then from the preset."""
+    preset: Annotated[list[Preset], Field(min_length=1)] | None = None
+
+
+def _one_or_more(kind: str) -> Any:
+    one = {"type": kind}
+    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
+
+
+Texts = Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list), _one_or_more("string")]
+Numbers = Annotated[
+    list[int], Field(min_length=1), BeforeValidator(_as_list), _one_or_more("integer")
+]
+
+
+class ExcludeEntry(Strict):
+    """Cells left out of the grid: those that have one of the given values on every given axis."""
+
+    model: Texts | None = None
+    policy: Texts | None = None
+    size: Numbers | None = None
+    seed: Numbers | None = None
+    bits: Numbers | None = None
+    rounding: Texts | None = None
+    preset: Texts | None = None
+
+
+class MeasureSection(Strict):
+    """What is measured of every cell, besides accuracy on the clean test documents."""
+
+    noise: dict[str, Annotated[list[Level], Field(min_length=1)]] = {}
+    """Noise kind -> levels, in fractions of the eligible characters (or words)."""
+    distributions: list[Distribution] = list(DISTRIBUTIONS)
+    documents: Documents = "all"
+    """How many test documents."""
+
+
+class RecipeDocument(Strict):
+    """A whole recipe."""
+
+    calibkit: Annotated[Literal[1], BeforeValidator(_whole)]
+    """Version of the recipe format."""
+    name: Slug
+    about: Line = ""
+    corpus: CorpusSection
+    models: Annotated[dict[Alias, ModelSection], Field(min_length=1)]
+    policies: Annotated[dict[Alias, PolicySection], Field(min_length=1)]
+    quantize: SchemeSettings = SchemeSettings()
+    grid: GridSection
+    exclude: list[ExcludeEntry] = []
+    measure: MeasureSection = MeasureSection()
+    claims: Annotated[list[dict[str, Any]], Field(max_length=0), BeforeValidator(_no_claims)] = []
+
+
+def keys_of(path: tuple[str | int, ...]) -> list[str] | None:
+    """Return the keys that the mapping at ``path`` may have; None where they are free."""
+    sections: dict[str, type[BaseModel]] = {
+        "corpus": CorpusSection,
+        "quantize": SchemeSettings,
+        "grid": GridSection,
+        "exclude": ExcludeEntry,
+        "measure": MeasureSection,
+    }
+    if path == ("quantize", "rounding"):
+        return ["linear", "gates", "embedding"]
+    depth = 2 if path[:1] == ("exclude",) else 1
+    if not path:
+        model: type[BaseModel] = RecipeDocument
+    elif len(path) == depth and path[0] in sections:
+        model = sections[str(path[0])]
+    else:
+        return None
+    return [info.alias or name for name, info in model.model_fields.items()]
