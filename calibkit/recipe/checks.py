@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from calibkit.corpora.noise import noise_kinds
 from calibkit.errors import BadInput, CalibkitError, nearest, unknown_name
 from calibkit.models.settings import KINDS, settings_from
 from calibkit.policies import parameter_problems
@@ -214,8 +215,6 @@ def _count(document: Mapping[str, Any]) -> Problems:
 
 
 def _measure(document: Mapping[str, Any]) -> Problems:
-    from calibkit.corpora.noise import noise_kinds
-
     measure = _section(document, "measure")
     noise = _section(measure, "noise")
     for kind, levels in noise.items():
