@@ -13,6 +13,11 @@ from calibkit.models.settings import Kind, ModelSettings
 PAD = 0
 """Token id of padding; its word vector is zero and stays so."""
 
+WORD_VECTOR_SD = 0.3
+"""Standard deviation of word vectors before training. With torch's 1, Adam takes far longer to
+move them; with .1 the discriminative model overfits from its fourth epoch on. On 15,000 AG News
+documents its lowest valid NLL in 12 epochs is .42, .38 and .36 with 1, .1 and .3."""
+
 
 class _Reader(nn.Module):
     """Word vectors and one unidirectional LSTM layer, which both classifiers have."""
@@ -20,6 +25,8 @@ class _Reader(nn.Module):
     def __init__(self, vocabulary: int, embedding: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
+        with torch.no_grad():
+            self.embedding.weight.mul_(WORD_VECTOR_SD)
         self.lstm = nn.LSTM(embedding, hidden, batch_first=True)
         self.dropout = nn.Dropout(dropout)
 

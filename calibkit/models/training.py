@@ -98,8 +98,8 @@ def train(
     checkpoints: list[dict[str, NDArray[np.float32]]] = []
     with torch.enable_grad(), _one_thread(), _seeded(seed, device):
         model = build(settings, vocabulary_size, labels_count)
-        if isinstance(model, Generative) and settings.prior == "train":
-            model.log_prior.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+        if isinstance(model, Generative):
+            _start(model, tokens, counts if settings.prior == "train" else None)
         model.to(device)
         adam = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
         for epoch in range(1, settings.epochs + 1):
@@ -128,6 +128,19 @@ def train(
     model.to("cpu").eval()
     load_arrays(model, best[2])
     return Trained(model, reports, best[1], checkpoints, kept)
+
+
+@torch.no_grad()
+def _start(model: Generative, tokens: Ragged, counts: NDArray[np.integer] | None) -> None:
+    """Set the label prior, and the decoder's bias to the log frequencies of the words.
+
+    Starting from the unigram distribution saves the steps that would go into learning it.
+    """
+    if counts is not None:
+        model.log_prior.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+    words = np.bincount(tokens.ids, minlength=model.decoder.out_features) + 1.0
+    words[tokens.ids[tokens.offsets[:-1]]] = 1.0  # <bos> is read, never predicted
+    model.decoder.bias.copy_(torch.from_numpy(np.log(words / words.sum())))
 
 
 def _rank(model: Network, report: EpochReport) -> tuple[float, ...]:

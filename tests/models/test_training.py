@@ -125,3 +125,14 @@ def test_data_that_cannot_train_a_model_is_refused(training, validation):
     empty = type(validation)(Ragged.of([]), np.zeros(0, int))
     with pytest.raises(BadInput, match="no valid document"):
         attempt(training.tokens, training.labels, valid=empty)
+
+
+def test_a_generative_model_starts_from_the_frequencies_of_the_words(learn, training):
+    start = learn("generative", epochs=1, learning_rate=1e-12).model.decoder.bias.detach().numpy()
+    counts = np.bincount(training.tokens.ids, minlength=40)
+    words = np.arange(3, 40)  # <eos> and the words; <pad> and <bos> are never predicted
+    assert np.array_equal(
+        np.argsort(start[words], kind="stable"), np.argsort(counts[words], kind="stable")
+    )
+    assert start[0] == start[2] == start.min()
+    assert np.exp(start).sum() == pytest.approx(1, rel=1e-5)
