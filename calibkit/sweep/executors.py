@@ -17,12 +17,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 Report = Callable[[Mapping[str, Any]], None]
 """A task calls this with small facts about its progress."""
 
-TaskFunction = Callable[[Mapping[str, Any], Report], None]
+TaskFunction = Callable[[Any, Report], None]
 """What an executor runs: payload in, files and reports out."""
 
 
@@ -30,12 +31,12 @@ TaskFunction = Callable[[Mapping[str, Any], Report], None]
 class Task:
     """One call of the executor's function.
 
-    payload: JSON-ready arguments. affinity: tasks that share intermediate results carry the same
-    word; a worker prefers to go on with the word it had last.
+    payload: plain values that travel between processes. affinity: tasks that share intermediate
+    results carry the same word; a worker prefers to go on with the word it had last.
     """
 
     key: str
-    payload: Mapping[str, Any]
+    payload: Any
     affinity: str = ""
 
 
@@ -68,12 +69,32 @@ class Progress:
 Event = Outcome | Progress
 
 
-class Executor(Protocol):
-    """Runs ``fn(payload, report)`` for every task and yields events in any order."""
+def never() -> bool:
+    """Return False: nothing stops."""
+    return False
 
-    def run(self, fn: str, tasks: Sequence[Task], *, retries: int = 1) -> Iterator[Event]:
-        """Yield one Outcome per task; ``fn`` is ``"module:function"``."""
+
+class Executor(Protocol):
+    """Calls one function, ``"module:function"``, for tasks; workers live until it is closed."""
+
+    def run(
+        self, tasks: Sequence[Task], *, retries: int = 1, stop: Callable[[], bool] = never
+    ) -> Iterator[Event]:
+        """Yield events in any order, among them one Outcome per task.
+
+        retries: how often a task is given again when its worker dies. No task is started once
+        ``stop()`` is true; those have no Outcome.
+        """
         ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
 
 def find_function(fn: str) -> TaskFunction:
@@ -101,12 +122,24 @@ def attempt(
 class Serial:
     """One task after another in this process."""
 
-    def run(self, fn: str, tasks: Sequence[Task], *, retries: int = 1) -> Iterator[Event]:
-        """Yield events as the tasks run; a failure is final, since nothing here can crash alone."""
-        function = find_function(fn)
+    def __init__(self, fn: str) -> None:
+        self.function = find_function(fn)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(
+        self, tasks: Sequence[Task], *, retries: int = 1, stop: Callable[[], bool] = never
+    ) -> Iterator[Event]:
+        """Yield events as the tasks end; a failure is final, since nothing here can crash alone."""
         for task in tasks:
+            if stop():
+                return
             facts: list[Mapping[str, Any]] = []
-            seconds, failure = attempt(function, task.payload, facts.append)
+            seconds, failure = attempt(self.function, task.payload, facts.append)
             yield from (Progress(task, fact) for fact in facts)
             yield Outcome(task, seconds, failure)
 
@@ -117,38 +150,49 @@ class Local:
     A worker that is killed costs one retry of the task that it had, and nothing else.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, fn: str, workers: int) -> None:
         if workers < 1:
             raise ValueError("at least one worker is needed")
+        self.fn = fn
         self.workers = workers
+        self._crew: list[_Worker] = []
 
-    def run(self, fn: str, tasks: Sequence[Task], *, retries: int = 1) -> Iterator[Event]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._crew:
+            worker.stop()
+        self._crew.clear()
+
+    def run(
+        self, tasks: Sequence[Task], *, retries: int = 1, stop: Callable[[], bool] = never
+    ) -> Iterator[Event]:
         """Yield events as workers send them."""
         waiting = deque(tasks)
         lives = dict.fromkeys((task.key for task in tasks), retries)
-        crew: list[_Worker] = []
-        try:
-            while waiting or any(worker.task for worker in crew):
-                while waiting and len(crew) < min(self.workers, _busy(crew) + len(waiting)):
-                    crew.append(_Worker(fn))
-                for worker in crew:
-                    if worker.task is None and waiting:
-                        worker.give(_next_task(waiting, worker.affinity))
-                ready = wait([worker.pipe for worker in crew if worker.task is not None])
-                for worker in [w for w in crew if w.pipe in ready]:
-                    event = worker.receive()
-                    if isinstance(event, _Died):
-                        crew.remove(worker)
-                        lives[event.task.key] -= 1
-                        if lives[event.task.key] >= 0:
-                            waiting.appendleft(event.task)
-                            continue
-                        yield Outcome(event.task, event.seconds, event.failure)
-                    else:
-                        yield event
-        finally:
+        crew = self._crew
+        while waiting or _busy(crew):
+            if waiting and stop():
+                waiting.clear()
+                continue
+            while len(crew) < min(self.workers, _busy(crew) + len(waiting)):
+                crew.append(_Worker(self.fn))
             for worker in crew:
-                worker.stop()
+                if worker.task is None and waiting:
+                    worker.give(_next_task(waiting, worker.affinity))
+            ready = wait([worker.pipe for worker in crew if worker.task is not None])
+            for worker in [w for w in crew if w.pipe in ready]:
+                event = worker.receive()
+                if not isinstance(event, _Died):
+                    yield event
+                    continue
+                crew.remove(worker)
+                lives[event.task.key] -= 1
+                if lives[event.task.key] >= 0:
+                    waiting.appendleft(event.task)
+                else:
+                    yield Outcome(event.task, event.seconds, event.failure)
 
 
 def _busy(crew: Sequence[_Worker]) -> int:
@@ -202,7 +246,7 @@ class _Worker:
     def give(self, task: Task) -> None:
         self.task, self.affinity, self.since = task, task.affinity, time.perf_counter()
         with contextlib.suppress(BrokenPipeError, OSError):  # gone: `receive` will say so
-            self.pipe.send(dict(task.payload))
+            self.pipe.send(task.payload)
 
     def receive(self) -> Event | _Died:
         assert self.task is not None

@@ -1,0 +1,284 @@
+"""Calibration subsets: policy over pool, kept in the store under the hash of their content."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from calibkit.corpora.reading import Corpus, Documents
+from calibkit.corpora.vocabulary import SPECIALS
+from calibkit.curate.corpus import stored_corpus
+from calibkit.curate.encoding import Encoder, Library, artefacts_of
+from calibkit.errors import BadInput, Infeasible
+from calibkit.identity import canonical, content_id, ordered_hash
+from calibkit.models.settings import ModelSettings, settings_from
+from calibkit.policies import Draw, Policy, Pool, select
+from calibkit.policies.profile import Profile, profile
+from calibkit.store.connection import Store
+from calibkit.store.rows import insert
+
+
+@dataclass(frozen=True)
+class BuiltSubset:
+    """A subset as it stands in the store; doc_ids in calibration order."""
+
+    subset_id: str
+    doc_ids: tuple[str, ...]
+    profile: Profile
+    existed: bool
+
+
+@dataclass(frozen=True)
+class ModelArtefact:
+    """A trained float model that model-aware policies look through."""
+
+    key: str
+    id: str
+    settings: ModelSettings
+
+
+@dataclass
+class SubsetBuilder:
+    """Builds the subsets of one corpus, share and pool; features are computed once and kept."""
+
+    library: Library
+    pool_split: str = "train"
+
+    def build(
+        self, policy: Policy, size: int, seed: int, *, model: ModelArtefact | None = None
+    ) -> BuiltSubset:
+        """Return the subset that ``policy`` picks, from the store where it was asked before.
+
+        Raises Infeasible, with the numbers, when the pool cannot give what is asked.
+        """
+        needs_model = "hidden" in policy.needs
+        if needs_model and model is None:
+            raise Infeasible(
+                f"{policy.name}: this policy looks at documents through a float model; "
+                "name one with --model ID (`calibkit list models` shows what is trained)"
+            )
+        key = self.request_key(policy, size, seed, model if needs_model else None)
+        found = self._stored(key)
+        if found is not None:
+            return found
+        pool = self._pool(policy, model)
+        rows = select(policy, pool, size, Draw(seed))
+        doc_ids = pool.ids(rows)
+        subset_id = content_id("subset", [self.library.corpus.corpus_id, ordered_hash(doc_ids)])
+        seen = self._profile(doc_ids)
+        self._keep(key, subset_id, doc_ids, seen, policy, size, seed, needs_model, model)
+        return BuiltSubset(subset_id, tuple(doc_ids), seen, existed=False)
+
+    def request_key(self, policy: Policy, size: int, seed: int, model: ModelArtefact | None) -> str:
+        """Return the id of what is asked for; a policy that ignores its seed has one request."""
+        library = self.library
+        return content_id(
+            "request",
+            {
+                "corpus": library.corpus.corpus_id,
+                "share": library.share,
+                "pool": self.pool_split,
+                "policy": [policy.name, policy.version, policy.params()],
+                "size": size,
+                "seed": seed if policy.uses_seed else 0,
+                "model": None if model is None else model.id,
+            },
+        )
+
+    def documents(self, doc_ids: Sequence[str]) -> Documents:
+        """Return the pool's documents with these ids, in this order."""
+        whole = self._documents
+        place = {doc_id: row for row, doc_id in enumerate(whole.ids)}
+        rows = [place[doc_id] for doc_id in doc_ids]
+        texts = tuple(whole.texts[row] for row in rows)
+        return Documents(tuple(doc_ids), texts, whole.label_ids[rows])
+
+    @property
+    def _documents(self) -> Documents:
+        # documents that also stand in the test split would leak into what is measured
+        return self.library.split(self.pool_split, leave_out_in_test=True)
+
+    @property
+    def _encoder(self) -> Encoder:
+        return Encoder.of(self.library, settings_from("discriminative", {}))
+
+    def _pool(self, policy: Policy, model: ModelArtefact | None) -> Pool:
+        whole = self._documents
+        names = self.library.corpus.labels
+        pool = Pool(whole.ids, tuple(names[i] for i in whole.label_ids), self._tokens().lengths, {})
+        if "vectors" in policy.needs:
+            pool = pool.with_arrays(vectors=self._vectors())
+        if "hidden" in policy.needs:
+            assert model is not None
+            pool = pool.with_arrays(hidden=self._hidden(model))
+        return pool
+
+    def _tokens(self) -> Any:
+        return self._encoder.encode(self._documents.texts)
+
+    def _vectors(self) -> NDArray[np.float32]:
+        def compute() -> NDArray[np.float32]:
+            from calibkit.policies.features import tfidf_svd
+
+            return tfidf_svd(self._documents.texts)
+
+        return self._feature(["tfidf-svd"], compute)
+
+    def _hidden(self, model: ModelArtefact) -> NDArray[np.float32]:
+        def compute() -> NDArray[np.float32]:
+            from calibkit.models.checkpoints import from_arrays
+            from calibkit.models.scoring import hidden
+
+            found = artefacts_of(self.library.store).load("model", model.key)
+            names = ("kind", "vocabulary", "labels", "embedding", "hidden", "label_dim")
+            config = {name: found.config[name] for name in names if name in found.config}
+            network = from_arrays(dict(found.tensors), config)
+            encoder = Encoder.of(self.library, model.settings)
+            return hidden(network, encoder.encode(self._documents.texts))
+
+        return self._feature(["hidden", model.id], compute)
+
+    def _feature(self, what: list[str], compute: Any) -> NDArray[np.float32]:
+        source = [self.library.corpus.corpus_id, self.library.share, self.pool_split]
+        key = content_id("artefact", ["feature", FEATURES, *what, *source])
+        shelf = artefacts_of(self.library.store)
+        if not shelf.has("feature", key):
+            shelf.save("feature", key, {"rows": compute()}, {})
+        rows: NDArray[np.float32] = shelf.load("feature", key).tensors["rows"]
+        return rows
+
+    def _profile(self, doc_ids: Sequence[str]) -> Profile:
+        chosen = self.documents(doc_ids)
+        names = self.library.corpus.labels
+        tokens = self._encoder.encode(chosen.texts)
+        return profile(
+            [names[i] for i in chosen.label_ids],
+            tokens.lengths,
+            tokens,
+            pool_labels=[names[i] for i in self._documents.label_ids],
+            vocabulary_types=len(self._encoder.vocabulary) - len(SPECIALS),
+        )
+
+    def _stored(self, key: str) -> BuiltSubset | None:
+        if not self.library.store.exists():
+            return None
+        with self.library.store.reading() as con:
+            row = con.execute(
+                "SELECT subset_id FROM subset_requests WHERE request_key = ?", [key]
+            ).fetchone()
+            return None if row is None else read_subset(con, str(row[0]))
+
+    def _keep(
+        self,
+        key: str,
+        subset_id: str,
+        doc_ids: Sequence[str],
+        seen: Profile,
+        policy: Policy,
+        size: int,
+        seed: int,
+        needs_model: bool,  # noqa: FBT001
+        model: ModelArtefact | None,
+    ) -> None:
+        corpus_id = self.library.corpus.corpus_id
+        now = datetime.now(UTC).replace(tzinfo=None)
+        request = {
+            "request_key": key,
+            "subset_id": subset_id,
+            "corpus_id": corpus_id,
+            "policy": policy.name,
+            "policy_kind": policy.name,
+            "params": canonical(policy.params()),
+            "policy_version": policy.version,
+            "size": size,
+            "seed": seed,
+            "pool": self.pool_split,
+            "share": self.library.share,
+            "model_id": model.id if needs_model and model is not None else None,
+            "created_at": now,
+        }
+        rows = asdict(seen) | {"subset_id": subset_id, "label_mix": canonical(seen.label_mix)}
+        subset = {"subset_id": subset_id, "corpus_id": corpus_id, "size": len(doc_ids)}
+        chosen = [
+            {"subset_id": subset_id, "position": place, "doc_id": doc_id}
+            for place, doc_id in enumerate(doc_ids)
+        ]
+        with self.library.store.writing() as con:
+            insert(con, "subsets", [subset | {"created_at": now}])
+            insert(con, "subset_documents", chosen)
+            insert(con, "subset_profiles", [rows])
+            insert(con, "subset_requests", [request])
+
+
+FEATURES = 1
+"""Version of the feature extraction; part of the key of every kept feature."""
+
+
+def read_subset(con: duckdb.DuckDBPyConnection, subset_id: str) -> BuiltSubset:
+    """Return a subset by its id, from the store."""
+    rows = con.execute(
+        "SELECT doc_id FROM subset_documents WHERE subset_id = ? ORDER BY position", [subset_id]
+    ).fetchall()
+    names = [f.name for f in fields(Profile)]
+    columns = ", ".join(names)
+    values = con.execute(
+        f"SELECT {columns} FROM subset_profiles WHERE subset_id = ?",  # noqa: S608
+        [subset_id],
+    ).fetchone()
+    if not rows or values is None:
+        raise BadInput(f"the store has no subset {subset_id!r}; `calibkit list subsets` shows them")
+
+    found = dict(zip(names, values, strict=True))
+    found["label_mix"] = json.loads(found["label_mix"])
+    return BuiltSubset(subset_id, tuple(r[0] for r in rows), Profile(**found), existed=True)
+
+
+def find_model(con: duckdb.DuckDBPyConnection, name: str) -> ModelArtefact:
+    """Return a trained model by (a prefix of) its id or key."""
+    rows = con.execute(
+        "SELECT model_key, model_id, kind, settings FROM models "
+        "WHERE starts_with(model_id, ?) OR starts_with(model_key, ?) ORDER BY model_key",
+        [name, name],
+    ).fetchall()
+    if len({row[1] for row in rows}) != 1:
+        what = "no model" if not rows else f"{len(rows)} models"
+        raise BadInput(
+            f"{what} with an id that starts with {name!r}; `calibkit list models` shows them"
+        )
+    key, identity, kind, settings = rows[0]
+    values = {k: v for k, v in json.loads(settings).items() if k != "kind"}
+    if kind == "discriminative":
+        values.pop("prior", None)
+    return ModelArtefact(key, identity, settings_from(kind, values))
+
+
+def build_subset(
+    store: Store,
+    corpus_name: str,
+    policy: Policy,
+    *,
+    size: int,
+    seed: int,
+    pool: str = "train",
+    share: float = 1.0,
+    model: str | None = None,
+) -> BuiltSubset:
+    """Build (or find) one subset of a stored corpus.
+
+    Raises BadInput for an unknown corpus or model, Infeasible when the pool cannot give it.
+    """
+    corpus: Corpus | None = stored_corpus(store, corpus_name)
+    assert corpus is not None  # without a source, a missing corpus is an error
+    chosen = None
+    if model is not None:
+        with store.reading() as con:
+            chosen = find_model(con, model)
+    builder = SubsetBuilder(Library(store, corpus, share), pool)
+    return builder.build(policy, size, seed, model=chosen)

@@ -1,0 +1,98 @@
+"""What a worker is asked to do: plain values that travel to another process. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders that workers read and write; they never open the store's database."""
+
+    artefacts: Path
+    fragments: Path
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A float model: ``key`` names its artefact (what it was made from), ``id`` its content."""
+
+    key: str
+    id: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class NoiseLevel:
+    """One measurement of a test set; clean is ('none', 0.0, 0). ``tokens`` names its artefact."""
+
+    kind: str
+    level: float
+    seed: int
+    tokens: str
+
+    @property
+    def key(self) -> tuple[str, float, int]:
+        """The columns that identify a measurement of a cell."""
+        return (self.kind, self.level, self.seed)
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Test documents under every noise level that is wanted, and the clean ones for shifts."""
+
+    id: str
+    labels: int
+    levels: tuple[NoiseLevel, ...]
+    clean_tokens: str
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Train one float model and keep its best and per-epoch weights."""
+
+    places: Places
+    model_key: str
+    kind: str
+    settings: Mapping[str, Any]
+    seed: int
+    device: str
+    train_tokens: str
+    valid_tokens: str
+    vocabulary_id: str
+    vocabulary_size: int
+    labels: tuple[str, ...]
+    corpus_id: str
+    share: float
+
+
+@dataclass(frozen=True)
+class BaselineJob:
+    """Measure a float model and its port to Brevitas with quantizers off."""
+
+    places: Places
+    model: ModelRef
+    test: TestSet
+
+
+@dataclass(frozen=True)
+class CellJob:
+    """Quantize one model with one subset under one scheme, and measure it."""
+
+    places: Places
+    cell_id: str
+    model: ModelRef
+    corpus_id: str
+    subset_id: str
+    subset_tokens: str
+    scheme: Mapping[str, Any]
+    test: TestSet
+    distributions: tuple[str, ...]
+    run_id: str
+    host: str
+
+
+Job = TrainJob | BaselineJob | CellJob

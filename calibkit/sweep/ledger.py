@@ -1,0 +1,150 @@
+"""What a run writes into the store, and what it asks the store about what is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from calibkit.curate.encoding import artefacts_of
+from calibkit.curate.subsets import ModelArtefact
+from calibkit.identity import content_id
+from calibkit.models.settings import ModelSettings
+from calibkit.store.connection import Store
+from calibkit.store.fragments import merge
+from calibkit.store.rows import insert
+from calibkit.sweep import provenance
+from calibkit.sweep.executors import Failure
+from calibkit.sweep.jobs import CellJob
+from calibkit.sweep.plan import Plan, PlannedCell, noise_levels
+from calibkit.sweep.rows import now
+
+MERGE_EVERY_SECONDS = 20.0
+
+
+class Ledger:
+    """The books of one run: its plan and provenance, failures, and merging of fragments."""
+
+    def __init__(
+        self, store: Store, plan: Plan, *, workers: int, note: Callable[[str], None]
+    ) -> None:
+        self.store = store
+        self.plan = plan
+        self.recipe = plan.recipe
+        self.workers = workers
+        self.note = note
+        self.host = provenance.host()
+        self.run_id = content_id("run", [plan.recipe_id, now(), self.host, time.time_ns()])
+        self._merged_at = time.monotonic()
+
+    def register(self) -> None:
+        """Write the run, its provenance, and the whole plan, so that SQL can tell what is left."""
+        commit, dirty = provenance.git_state()
+        run_row = {
+            "run_id": self.run_id,
+            "recipe": self.recipe.name,
+            "recipe_id": self.plan.recipe_id,
+            "recipe_text": self.recipe.text,
+            "command": provenance.command_line(),
+            "workers": self.workers,
+            "started_at": now(),
+            "host": self.host,
+            "git_commit": commit,
+            "git_dirty": dirty,
+            "versions": provenance.versions(),
+        }
+        cells = []
+        for cell in self.plan.cells:
+            columns = cell.columns()
+            del columns["state"]
+            identity = {"recipe_id": self.plan.recipe_id, "plan_key": cell.plan_key}
+            cells.append(identity | {"ordinal": cell.ordinal} | columns)
+        levels = [
+            {"recipe_id": self.plan.recipe_id, "noise_kind": k, "noise": p, "noise_seed": s}
+            for k, p, s in noise_levels(self.recipe)
+        ]
+        with self.store.writing() as con:
+            insert(con, "recipe_noises", levels)
+            insert(con, "recipe_cells", cells)
+            insert(con, "runs", [run_row])
+
+    @contextmanager
+    def merging(self) -> Iterator[None]:
+        """Merge what was measured, however the block ends."""
+        try:
+            yield
+        finally:
+            self.merge()
+
+    def merge_now_and_then(self) -> None:
+        """Merge when the last time is a while ago: readers see progress, writers rarely wait."""
+        if time.monotonic() - self._merged_at > MERGE_EVERY_SECONDS:
+            self.merge()
+
+    def merge(self) -> None:
+        """Merge the fragments that workers have written."""
+        report = merge(self.store)
+        self._merged_at = time.monotonic()
+        for problem in (*report.conflicts, *report.quarantined):
+            self.note(problem)
+
+    def fail(self, cells: Iterable[PlannedCell], stage: str, failure: Failure) -> None:
+        """Write one failure row per cell."""
+        rows = [
+            {
+                "failure_id": content_id("fragment", [self.run_id, cell.plan_key, stage]),
+                "run_id": self.run_id,
+                "recipe_id": self.plan.recipe_id,
+                "plan_key": cell.plan_key,
+                "stage": stage,
+                "error_type": failure.error_type,
+                "message": failure.message,
+                "traceback": failure.traceback,
+                "host": self.host,
+                "failed_at": now(),
+            }
+            for cell in cells
+        ]
+        with self.store.writing() as con:
+            insert(con, "failures", rows)
+
+    def known_models(self, wanted: Mapping[str, ModelSettings]) -> dict[str, ModelArtefact]:
+        """Return the models that are both in the store and on disk."""
+        shelf = artefacts_of(self.store)
+        with self.store.reading() as con:
+            rows = con.execute(
+                "SELECT model_key, model_id FROM models WHERE list_contains(?, model_key)",
+                [list(wanted)],
+            ).fetchall()
+        return {
+            key: ModelArtefact(key, identity, wanted[key])
+            for key, identity in rows
+            if shelf.has("model", key)
+        }
+
+    def still_missing(self, jobs: dict[str, CellJob]) -> dict[str, CellJob]:
+        """Return the jobs with only those noise levels and distributions the store lacks."""
+        with self.store.reading() as con:
+            measured = set(
+                con.execute(
+                    "SELECT cell_id, noise_kind, noise, noise_seed FROM evaluations "
+                    "WHERE list_contains(?, cell_id)",
+                    [list(jobs)],
+                ).fetchall()
+            )
+            recorded = set(
+                con.execute(
+                    "SELECT DISTINCT cell_id, quantity FROM distributions "
+                    "WHERE list_contains(?, cell_id)",
+                    [list(jobs)],
+                ).fetchall()
+            )
+        needed: dict[str, CellJob] = {}
+        for cell_id, job in jobs.items():
+            levels = tuple(lv for lv in job.test.levels if (cell_id, *lv.key) not in measured)
+            parts = tuple(q for q in job.distributions if (cell_id, q) not in recorded)
+            if levels or parts:
+                test = replace(job.test, levels=levels)
+                needed[cell_id] = replace(job, test=test, distributions=parts)
+        return needed

@@ -1,0 +1,284 @@
+"""From a recipe and a store to the list of cells: what is there, what is missing. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import duckdb
+
+from calibkit.corpora.reading import Corpus
+from calibkit.curate.corpus import stored_corpus
+from calibkit.errors import BadInput
+from calibkit.identity import HARNESS, content_id
+from calibkit.recipe.recipe import GridPoint, Recipe
+from calibkit.store.connection import Store
+
+State = Literal["done", "missing", "failed"]
+
+TRAINING = 1
+"""Version of the training procedure; part of every model key."""
+
+DEVICE_VARIABLE = "CALIBKIT_DEVICE"
+
+
+def training_device() -> str:
+    """Return where float models are trained: $CALIBKIT_DEVICE, cpu or cuda; default cpu."""
+    device = os.environ.get(DEVICE_VARIABLE, "cpu")
+    if device not in ("cpu", "cuda"):
+        raise BadInput(f"{DEVICE_VARIABLE}={device!r} is not a device; use cpu or cuda")
+    return device
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell before it is measured. Keys are None while the corpus is not in the store yet."""
+
+    ordinal: int
+    point: GridPoint
+    corpus: str
+    recipe: str
+    model_kind: str
+    policy_kind: str
+    model_key: str | None
+    plan_key: str | None
+    state: State = "missing"
+
+    def columns(self) -> dict[str, Any]:
+        """Return what `results` will say about the cell as far as it is known, and its state."""
+        point = self.point
+        return {
+            "corpus": self.corpus,
+            "recipe": self.recipe,
+            "model": point.model,
+            "model_kind": self.model_kind,
+            "model_seed": point.model_seed,
+            "policy": point.policy,
+            "policy_kind": self.policy_kind,
+            "size": point.size,
+            "seed": point.seed,
+            "bits": point.bits,
+            "rounding": point.rounding,
+            "preset": point.preset,
+            "scheme_id": point.scheme.id,
+            "state": self.state,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a recipe, in the order in which they will run.
+
+    wanted: the places in ``cells`` that a ``--where`` condition selects (all, without one).
+    """
+
+    recipe: Recipe
+    recipe_id: str
+    corpus: Corpus | None
+    limit_documents: int | None
+    cells: tuple[PlannedCell, ...]
+    wanted: frozenset[int]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers of cells: planned, done, failed, missing, and of those wanted, to do."""
+        states = Counter(cell.state for cell in self.cells)
+        return {
+            "planned": len(self.cells),
+            "done": states["done"],
+            "failed": states["failed"],
+            "missing": states["missing"],
+            "to do": len(self.to_do()),
+        }
+
+    def to_do(self) -> tuple[PlannedCell, ...]:
+        """Return the cells that a run would measure now."""
+        return tuple(
+            cell for cell in self.cells if cell.state != "done" and cell.ordinal in self.wanted
+        )
+
+
+def plan(
+    store: Store, recipe: Recipe, *, limit_documents: int | None = None, where: str | None = None
+) -> Plan:
+    """Return the cells of a recipe with their state in the store.
+
+    Works on a store that does not exist yet. Raises BadInput for a corpus that is neither in the
+    store nor has a source, and for a condition that is no SQL over the cells' columns.
+    """
+    corpus = stored_corpus(store, recipe.corpus.name, recipe.corpus.source)
+    if corpus is not None:
+        check_labels(recipe, corpus)
+    cells = tuple(
+        _planned(ordinal, point, recipe, corpus, limit_documents)
+        for ordinal, point in enumerate(recipe.cells())
+    )
+    if corpus is not None and store.exists():
+        with store.reading() as con:
+            states = _states(con, recipe, [c.plan_key for c in cells if c.plan_key])
+        cells = tuple(replace(c, state=states.get(c.plan_key or "", "missing")) for c in cells)
+    return Plan(
+        recipe, recipe.id(limit_documents), corpus, limit_documents, cells, matching(cells, where)
+    )
+
+
+def model_key(recipe: Recipe, corpus: Corpus, alias: str, seed: int) -> str:
+    """Return the key of a float model: everything it is made from."""
+    made_from = {
+        "training": TRAINING,
+        "corpus": corpus.corpus_id,
+        "share": recipe.corpus.share,
+        "settings": recipe.models[alias].settings.as_dict(),
+        "seed": seed,
+        "device": training_device(),
+    }
+    return content_id("model-key", made_from)
+
+
+def _planned(
+    ordinal: int,
+    point: GridPoint,
+    recipe: Recipe,
+    corpus: Corpus | None,
+    limit_documents: int | None,
+) -> PlannedCell:
+    choice = recipe.policies[point.policy]
+    trained = key = None
+    if corpus is not None:
+        trained = model_key(recipe, corpus, point.model, point.model_seed)
+        inputs = {
+            "harness": HARNESS,
+            "corpus": corpus.corpus_id,
+            "share": recipe.corpus.share,
+            "pool": recipe.corpus.pool,
+            "test": [recipe.corpus.test, test_limit(recipe, limit_documents)],
+            "model": trained,
+            "policy": [choice.name, choice.policy.version, choice.policy.params()],
+            "size": point.size,
+            "seed": point.seed,
+            "scheme": point.scheme.as_dict(),
+        }
+        key = content_id("plan", inputs)
+    return PlannedCell(
+        ordinal,
+        point,
+        recipe.corpus.name,
+        recipe.name,
+        recipe.models[point.model].kind,
+        choice.name,
+        trained,
+        key,
+    )
+
+
+def test_limit(recipe: Recipe, limit_documents: int | None) -> int | None:
+    """Return how many test documents are measured: the smaller of recipe and command line."""
+    limits = [n for n in (recipe.measure.documents, limit_documents) if n is not None]
+    return min(limits) if limits else None
+
+
+def noise_levels(recipe: Recipe) -> list[tuple[str, float, int]]:
+    """Return (kind, level, seed) of every measurement of a cell, the clean one first."""
+    seed = recipe.measure.noise_seed
+    return [(kind, level, 0 if kind == "none" else seed) for kind, level in recipe.measure.levels]
+
+
+def check_labels(recipe: Recipe, corpus: Corpus) -> None:
+    """Raise UnknownName where a policy's parameters name a label that the corpus does not have."""
+    from calibkit.errors import UnknownName
+
+    for alias, choice in recipe.policies.items():
+        weights = getattr(choice.policy, "weights", None)
+        for label in weights if isinstance(weights, Mapping) else ():
+            if label not in corpus.labels:
+                raise UnknownName(
+                    f"label of corpus {corpus.name!r}",
+                    str(label),
+                    corpus.labels,
+                    hint=f"(policies.{alias}.weights)",
+                )
+
+
+def _states(
+    con: duckdb.DuckDBPyConnection, recipe: Recipe, plan_keys: Sequence[str]
+) -> dict[str, State]:
+    """Done means that every measurement the recipe asks for is in the tables."""
+    wanted = set(noise_levels(recipe))
+    quantities = set(recipe.measure.distributions)
+    con.execute("CREATE TEMP TABLE asked (plan_key VARCHAR)")
+    con.execute("INSERT INTO asked SELECT unnest(?::VARCHAR[])", [list(plan_keys)])
+    cell_of = dict(
+        con.execute(
+            "SELECT plan_key, cell_id FROM plan_cells SEMI JOIN asked USING (plan_key)"
+        ).fetchall()
+    )
+    con.execute(
+        "CREATE TEMP TABLE known AS "
+        "SELECT DISTINCT cell_id FROM plan_cells SEMI JOIN asked USING (plan_key)"
+    )
+    measured: dict[str, set[tuple[str, float, int]]] = {}
+    for cell, kind, level, seed in con.execute(
+        "SELECT cell_id, noise_kind, noise, noise_seed FROM evaluations SEMI JOIN known "
+        "USING (cell_id)"
+    ).fetchall():
+        measured.setdefault(cell, set()).add((kind, level, seed))
+    recorded: dict[str, set[str]] = {}
+    for cell, quantity in con.execute(
+        "SELECT DISTINCT cell_id, quantity FROM distributions SEMI JOIN known USING (cell_id)"
+    ).fetchall():
+        recorded.setdefault(cell, set()).add(quantity)
+    failed = {
+        row[0]
+        for row in con.execute(
+            "SELECT DISTINCT plan_key FROM failures SEMI JOIN asked USING (plan_key)"
+        ).fetchall()
+    }
+    states: dict[str, State] = {}
+    for key in plan_keys:
+        cell = cell_of.get(key)
+        complete = (
+            cell is not None
+            and wanted <= measured.get(cell, set())
+            and quantities <= recorded.get(cell, set())
+        )
+        states[key] = "done" if complete else "failed" if key in failed else "missing"
+    return states
+
+
+def matching(cells: Sequence[PlannedCell], where: str | None) -> frozenset[int]:
+    """Return the ordinals of the cells that meet an SQL condition over their columns."""
+    if where is None or not cells:
+        return frozenset(cell.ordinal for cell in cells)
+    names = list(cells[0].columns())
+    con = duckdb.connect(
+        ":memory:",
+        config={
+            "enable_external_access": "false",
+            "autoload_known_extensions": "false",
+            "autoinstall_known_extensions": "false",
+            "python_enable_replacements": "false",
+            "threads": "1",
+            "memory_limit": "500MB",
+        },
+    )
+    try:
+        numbers = {"model_seed", "size", "seed", "bits"}
+        columns = ", ".join(f"{n} {'BIGINT' if n in numbers else 'VARCHAR'}" for n in names)
+        con.execute(f"CREATE TABLE cells (ordinal BIGINT, {columns})")
+        holes = ", ".join("?" for _ in range(len(names) + 1))
+        rows = [[cell.ordinal, *cell.columns().values()] for cell in cells]
+        con.executemany(f"INSERT INTO cells VALUES ({holes})", rows)  # noqa: S608
+        con.execute("SET lock_configuration = true")
+        try:
+            found = con.execute(f"SELECT ordinal FROM cells WHERE ({where})").fetchall()  # noqa: S608
+        except duckdb.Error as error:
+            first = str(error).splitlines()[0]
+            raise BadInput(
+                f"--where {where!r}: {first}; it is an SQL condition over {', '.join(names)}"
+            ) from None
+    finally:
+        con.close()
+    return frozenset(int(row[0]) for row in found)

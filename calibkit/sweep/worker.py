@@ -1,0 +1,212 @@
+"""What a worker does: train a model, measure a baseline, measure a cell.
+
+Every job reads artefacts and ends by writing one fragment, atomically; a job that was killed
+leaves nothing behind and is simply done again.
+"""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from calibkit.engine.calibrate import Calibrated, calibrate
+from calibkit.engine.plain import Evaluation, evaluate
+from calibkit.engine.shifts import FLOAT_QUANTIZED, activation_shifts, weight_shifts
+from calibkit.identity import HARNESS
+from calibkit.measure.collapse import flags
+from calibkit.measure.shift import Shift, shift_between
+from calibkit.models.checkpoints import model_id, to_arrays
+from calibkit.models.settings import settings_from
+from calibkit.models.training import EpochReport, train
+from calibkit.quantize.networks import PORT, Arrays, build
+from calibkit.quantize.schemes import Scheme, scheme_from_dict
+from calibkit.store.fragments import write_fragment
+from calibkit.sweep.clock import Clock, peak_mb
+from calibkit.sweep.executors import Report
+from calibkit.sweep.jobs import BaselineJob, CellJob, Job, TrainJob
+from calibkit.sweep.rows import Rows, fragment, level_columns, measured_name, now
+from calibkit.sweep.shared import (
+    artefacts,
+    first,
+    float_evaluation,
+    float_mean_abs_h,
+    float_model,
+    float_token_nll,
+    labelled,
+    model_sites,
+    model_weights,
+    statistics,
+)
+
+
+def work(job: Job, report: Report) -> None:
+    """Do one job on one thread."""
+    torch.set_num_threads(1)
+    if isinstance(job, TrainJob):
+        train_model(job, report)
+    elif isinstance(job, BaselineJob):
+        measure_baseline(job)
+    else:
+        measure_cell(job)
+
+
+# ------------------------------------------------------------------------------------ training
+
+
+def train_model(job: TrainJob, report: Report) -> None:
+    """Train, keep the best weights and one checkpoint per epoch, and note the model."""
+    store = artefacts(job.places)
+    with store.lock("model", job.model_key):
+        if store.has("model", job.model_key):
+            return  # another sweep trained it while this one waited; its fragment tells
+        tokens, labels = labelled(job.places, job.train_tokens)
+        valid_tokens, valid_labels = labelled(job.places, job.valid_tokens)
+        start = time.perf_counter()
+
+        def tell(epoch: EpochReport) -> None:
+            report({"epoch": epoch.epoch, "of": epoch.epochs, "accuracy": epoch.valid_accuracy})
+
+        done = train(
+            settings_from(job.kind, {k: v for k, v in job.settings.items() if k != "kind"}),
+            tokens,
+            labels,
+            valid_tokens,
+            valid_labels,
+            len(job.labels),
+            job.vocabulary_size,
+            job.seed,
+            device=job.device,
+            progress=tell,
+        )
+        arrays, config = to_arrays(done.model)
+        config |= {"vocabulary_id": job.vocabulary_id, "labels_in_order": list(job.labels)}
+        identity = model_id(arrays, config)
+        best = next(e for e in done.epochs if e.epoch == done.best_epoch)
+        row = {
+            "model_key": job.model_key,
+            "model_id": identity,
+            "kind": job.kind,
+            "corpus_id": job.corpus_id,
+            "share": job.share,
+            "seed": job.seed,
+            "settings": dict(job.settings),
+            "vocabulary_id": job.vocabulary_id,
+            "vocabulary_size": job.vocabulary_size,
+            "labels": len(job.labels),
+            "best_epoch": done.best_epoch,
+            "epochs": len(done.epochs),
+            "valid_accuracy": best.valid_accuracy,
+            "valid_nll": best.valid_nll,
+            "seconds": time.perf_counter() - start,
+            "trained_at": now(),
+        }
+        for epoch, weights in zip(done.checkpoint_epochs, done.checkpoints, strict=True):
+            name = f"{job.model_key}-{epoch:03d}"
+            store.save("checkpoint", name, weights, config | {"epoch": epoch})
+        write_fragment(job.places.fragments, job.model_key, fragment("note", {"models": [row]}))
+        store.save("model", job.model_key, arrays, config | {"model_id": identity})
+
+
+# ----------------------------------------------------------------------------------- baselines
+
+
+def measure_baseline(job: BaselineJob) -> None:
+    """Measure the float model and the Brevitas graph with quantizers off, at every noise level."""
+    arrays, config = float_model(job.places, job.model.key)
+    port = build(job.model.kind, arrays, PORT)
+    rows = Rows(job.test.labels)
+    for level in job.test.levels:
+        tokens, labels = labelled(job.places, level.tokens)
+        exact = float_evaluation(arrays, config, tokens, labels)
+        ported = evaluate(port, tokens, labels)
+        for stage, found in (("float", exact), ("port", ported)):
+            base = {"model_id": job.model.id, "test_id": job.test.id, "stage": stage}
+            base |= {"model_key": job.model.key, **level_columns(level)}
+            agreement = float((found.predicted == exact.predicted).mean())
+            measured = rows.add(f"{job.model.id}/{stage}/{job.test.id}", level, found, labels)
+            rows.baselines.append(base | measured | {"agreement": agreement})
+    name = measured_name(job.model.id, job)
+    write_fragment(job.places.fragments, name, fragment("baseline", rows.tables()))
+
+
+# --------------------------------------------------------------------------------------- cells
+
+
+def measure_cell(job: CellJob) -> None:
+    """Quantize, measure every level that is wanted, and write the cell's fragment."""
+    clock = Clock()
+    places, scheme = job.places, scheme_from_dict(job.scheme)
+    arrays, _ = float_model(places, job.model.key)
+    with clock.stage("calibrate"):
+        done = _calibrated(job, arrays, scheme)
+    rows = Rows(job.test.labels)
+    clean: Evaluation | None = None
+    for level in job.test.levels:
+        tokens, labels = labelled(places, level.tokens)
+        start = time.perf_counter()
+        with clock.stage("evaluate"):
+            found = evaluate(done.network, tokens, labels)
+        if level.kind == "none":
+            clean = found
+        measured = rows.add(job.cell_id, level, found, labels)
+        marks = flags(
+            mean_abs_h=found.mean_abs_h,
+            float_mean_abs_h=float_mean_abs_h(places, job.model, job.test.clean_tokens),
+            majority_share=measured["majority_share"],
+        )
+        seconds = time.perf_counter() - start
+        measured |= {"flags": ",".join(marks), "seconds": seconds}
+        rows.evaluations.append({"cell_id": job.cell_id, **level_columns(level), **measured})
+    if job.distributions:
+        with clock.stage("distributions"):
+            shifts = _shifts(job, arrays, done, scheme, clean)
+        rows.distributions = [{"cell_id": job.cell_id, **s.as_dict()} for s in shifts]
+    rows.cells.append(
+        {
+            "cell_id": job.cell_id,
+            "corpus_id": job.corpus_id,
+            "model_id": job.model.id,
+            "subset_id": job.subset_id,
+            "scheme_id": scheme.id,
+            "scheme": scheme.as_dict(),
+            "arithmetic": scheme.arithmetic,
+            "device": "cpu",
+            "test_id": job.test.id,
+            "harness": HARNESS,
+            "seconds": clock.total(),
+            "stages": clock.stages,
+            "peak_mb": peak_mb(),
+            "run_id": job.run_id,
+            "host": job.host,
+            "measured_at": now(),
+        }
+    )
+    name = measured_name(job.cell_id, job)
+    write_fragment(places.fragments, name, fragment("cell", rows.tables()))
+
+
+def _calibrated(job: CellJob, arrays: Arrays, scheme: Scheme) -> Calibrated:
+    subset, _ = labelled(job.places, job.subset_tokens)
+    if scheme.observer != "calibkit":
+        return calibrate(job.model.kind, arrays, subset, scheme)
+    seen = statistics(job.places, job.model, job.subset_tokens, scheme.percentile)
+    return calibrate(job.model.kind, arrays, subset, scheme, statistics=seen)
+
+
+def _shifts(
+    job: CellJob, arrays: Arrays, done: Calibrated, scheme: Scheme, clean: Evaluation | None
+) -> list[Shift]:
+    found: list[Shift] = []
+    tokens, labels = labelled(job.places, job.test.clean_tokens)
+    if "weights" in job.distributions:
+        exact = model_weights(job.places, job.model)
+        found += weight_shifts(arrays, done, scheme, exact)
+    if "activations" in job.distributions:
+        reference = model_sites(job.places, job.model, job.test.clean_tokens)
+        found += activation_shifts(done, scheme, first(tokens), reference)
+    if "token-nll" in job.distributions:
+        after = clean or evaluate(done.network, tokens, labels)
+        before = float_token_nll(job.places, job.model, job.test.clean_tokens)
+        found.append(shift_between("token-nll", "output", FLOAT_QUANTIZED, before, after.token_nll))
+    return found
