@@ -1,0 +1,259 @@
+"""Results travel as one file per cell; one short-lived writer merges them into the store.
+
+A fragment is JSON: ``{"fragment": 1, "kind": "cell", "rows": {table: [{column: value}, ...]}}``.
+Writing is atomic and merging is repeatable, so a worker or the merger may be killed at any moment:
+merging again gives the same tables.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from calibkit.errors import BadInput, CalibkitError
+from calibkit.identity import sha256_hex
+from calibkit.store.comparison import Conflict, compare_with_stored, record
+from calibkit.store.connection import Store
+from calibkit.store.files import safe_name, sync_folder, write_whole
+from calibkit.store.rows import TableShape, plain, quoted, table_shapes, typed_rows
+
+log = logging.getLogger(__name__)
+
+FRAGMENT_VERSION = 1
+KINDS = ("cell", "baseline", "failure", "note")
+_NOT_FOR_FRAGMENTS = {"meta", "t_quantiles", "conflicts"}
+_BYTES_AT_ONCE = 64 << 20
+
+
+@dataclass(frozen=True)
+class MergeReport:
+    """What a merge did.
+
+    cells, evaluations: rows that are new in these tables. conflicts: measurements that came back
+    different, which means non-determinism. quarantined: fragments that could not be read, with the
+    reason. fragments: files that were merged, those with conflicts included.
+    """
+
+    cells: int = 0
+    evaluations: int = 0
+    conflicts: tuple[str, ...] = ()
+    quarantined: tuple[str, ...] = ()
+    fragments: int = 0
+
+
+@dataclass
+class _Fragment:
+    path: Path
+    digest: str
+    rows: dict[str, list[dict[str, str | None]]] = field(default_factory=dict)
+
+
+def write_fragment(folder: Path, name: str, payload: Mapping[str, Any]) -> Path:
+    """Write ``folder/<name>.json`` atomically and return its path.
+
+    Nothing is overwritten: if a fragment of that name with other content waits there (two planned
+    cells that became the same cell), this one's name gets the hash of its content behind it. Numpy values, datetimes and paths in ``payload`` are converted; predictions travel packed (see
+    ``pack_predictions``). Raises BadInput for an unsafe name or a payload of another form.
+    """
+    if payload.get("fragment") != FRAGMENT_VERSION or payload.get("kind") not in KINDS:
+        raise BadInput(
+            f"fragment {name!r}: 'fragment' must be {FRAGMENT_VERSION} and 'kind' one of"
+            f" {', '.join(KINDS)}; got {payload.get('fragment')!r}, {payload.get('kind')!r}"
+        )
+    try:
+        text = json.dumps(plain(payload), sort_keys=True)
+    except TypeError as error:
+        raise BadInput(f"fragment {name!r}: {error}") from error
+    return _put(folder, safe_name("fragment", name), text.encode())
+
+
+def _put(folder: Path, stem: str, data: bytes) -> Path:
+    path = folder / f"{stem}.json"
+    if write_whole(path, data, replace=False):
+        return path
+    with suppress(FileNotFoundError):  # merged away in this very moment
+        if path.read_bytes() == data:
+            return path
+    path = folder / f"{stem}.{sha256_hex(data)[:8]}.json"
+    write_whole(path, data)
+    return path
+
+
+def merge(store: Store, folder: Path | None = None) -> MergeReport:
+    """Merge the store's fragments into its tables, then move them to ``merged/``.
+
+    With ``folder``, copy the fragments of that folder in first (it is left as it is). Rows whose
+    key is there already are left out; if their measured numbers differ, that is a row in
+    ``conflicts``, an error in the log and in the report, and the fragment goes to quarantine, like
+    one that cannot be read.
+
+    Raises StoreBusy and what else a store raises.
+    """
+    if folder is not None and folder.resolve() != store.fragments:
+        for path in _waiting(folder):
+            _put(store.fragments, path.stem, path.read_bytes())
+    if not _waiting(store.fragments):
+        return MergeReport()
+    report = MergeReport()
+    with store.locked():
+        waiting = _waiting(store.fragments)
+        store.require_space(2 * sum(path.stat().st_size for path in waiting))
+        with store.transaction() as con:
+            shapes = table_shapes(con)
+        for paths in _in_batches(waiting):
+            report = _added(report, _merge_batch(store, shapes, paths))
+        for place in (store.merged, store.quarantine, store.fragments):
+            if place.exists():
+                sync_folder(place)
+    return report
+
+
+def _waiting(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("*.json") if not p.name.startswith("."))
+
+
+def _in_batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    batch: list[Path] = []
+    size = 0
+    for path in paths:
+        batch.append(path)
+        size += path.stat().st_size
+        if size >= _BYTES_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _merge_batch(
+    store: Store, shapes: Mapping[str, TableShape], paths: Sequence[Path]
+) -> MergeReport:
+    report = MergeReport()
+    good: list[_Fragment] = []
+    for path in paths:
+        try:
+            good.append(_read(path, shapes))
+        except CalibkitError as error:
+            report = _added(report, _set_aside(store, path, str(error)))
+    return _added(report, _insert_all(store, shapes, good))
+
+
+def _read(path: Path, shapes: Mapping[str, TableShape]) -> _Fragment:
+    """Return the fragment with its values as texts; raise BadInput saying what is wrong with it."""
+    data = path.read_bytes()
+    try:
+        payload = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"no complete JSON ({error})") from error
+    if not isinstance(payload, dict) or payload.get("fragment") != FRAGMENT_VERSION:
+        raise BadInput(f"no fragment of version {FRAGMENT_VERSION}")
+    if payload.get("kind") not in KINDS or not isinstance(payload.get("rows"), dict):
+        raise BadInput(f"'kind' must be one of {', '.join(KINDS)}, and 'rows' a mapping")
+    fragment = _Fragment(path, sha256_hex(data))
+    allowed = {n for n, shape in shapes.items() if shape.key} - _NOT_FOR_FRAGMENTS
+    for table, rows in payload["rows"].items():
+        if table not in allowed:
+            raise BadInput(f"no table for fragments is called {table!r}")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise BadInput(f"'rows.{table}' must be a list of mappings")
+        fragment.rows[table] = [shapes[table].texts(row) for row in rows]
+    return fragment
+
+
+def _insert_all(
+    store: Store, shapes: Mapping[str, TableShape], fragments: Sequence[_Fragment]
+) -> MergeReport:
+    """Insert in one transaction and move the files; a fragment that does not fit is set aside."""
+    if not fragments:
+        return MergeReport()
+    new: dict[str, int] = {}
+    conflicts: list[Conflict] = []
+    try:
+        with store.transaction() as con:
+            for table in sorted({table for f in fragments for table in f.rows}):
+                new[table], found = _insert_table(con, shapes[table], fragments)
+                conflicts += found
+    except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException) as error:
+        if len(fragments) == 1:
+            return _set_aside(store, fragments[0].path, str(error))
+        half = len(fragments) // 2
+        first = _insert_all(store, shapes, fragments[:half])
+        return _added(first, _insert_all(store, shapes, fragments[half:]))
+    disputed = {conflict.fragment for conflict in conflicts}
+    for conflict in conflicts:
+        log.error("%s", conflict)
+    for fragment in fragments:
+        if fragment.path.stem in disputed:
+            reason = "\n".join(str(c) for c in conflicts if c.fragment == fragment.path.stem)
+            _move(fragment.path, store.quarantine, reason=reason)
+        else:
+            _move(fragment.path, store.merged)
+    return MergeReport(
+        cells=new.get("cells", 0),
+        evaluations=new.get("evaluations", 0),
+        conflicts=tuple(str(conflict) for conflict in conflicts),
+        fragments=len(fragments),
+    )
+
+
+def _insert_table(
+    con: duckdb.DuckDBPyConnection, shape: TableShape, fragments: Sequence[_Fragment]
+) -> tuple[int, list[Conflict]]:
+    """Insert the fragments' rows of one table; return how many are new, and which differ."""
+    rows: list[dict[str, str | None]] = []
+    for fragment in fragments:
+        for row in fragment.rows.get(shape.name, []):
+            rows.append({**row, "offered_by": fragment.path.stem, "offered_at": str(len(rows))})
+    if not rows:
+        return 0, []
+    types = {**shape.types, "offered_by": "VARCHAR", "offered_at": "BIGINT"}
+    source, present, values = typed_rows(types, rows)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE offered AS {source}", values)
+    columns = ", ".join(quoted(c) for c in present if c in shape.types)
+    key = ", ".join(map(quoted, shape.key))
+    done = con.execute(
+        f"INSERT INTO {quoted(shape.name)} ({columns}) SELECT {columns} FROM offered"
+        f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY offered_at) = 1"
+        " ON CONFLICT DO NOTHING"
+    ).fetchone()
+    conflicts = compare_with_stored(con, shape, present)
+    record(con, conflicts)
+    con.execute("DROP TABLE offered")
+    return (int(done[0]) if done else 0), conflicts
+
+
+def _set_aside(store: Store, path: Path, reason: str) -> MergeReport:
+    text = f"{path.name}: {reason}"
+    log.error("quarantined %s", text)
+    _move(path, store.quarantine, reason=text)
+    return MergeReport(quarantined=(text,))
+
+
+def _move(path: Path, folder: Path, *, reason: str = "") -> None:
+    """Move a file; one that is there already under the same name and differs is kept beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / path.name
+    if target.exists():
+        data = path.read_bytes()
+        if target.read_bytes() != data:
+            target = folder / f"{path.stem}.{sha256_hex(data)[:8]}.json"
+    path.replace(target)
+    if reason:
+        write_whole(target.with_suffix(".reason.txt"), f"{reason}\n".encode())
+
+
+def _added(a: MergeReport, b: MergeReport) -> MergeReport:
+    return MergeReport(
+        a.cells + b.cells,
+        a.evaluations + b.evaluations,
+        a.conflicts + b.conflicts,
+        a.quarantined + b.quarantined,
+        a.fragments + b.fragments,
+    )

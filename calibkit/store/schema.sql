@@ -1,0 +1,1104 @@
+-- The calibkit store: tables, views, macros and comments. The only DDL for a fresh store.
+--
+-- Tables are append-only and have primary keys only: no secondary index, no UPDATE, no upsert.
+-- Views are the contract with people who query; their grain, units and signs stand in the
+-- COMMENTs at the end. Everything here may run again on an existing store (a migration changes
+-- tables in its own numbered step, then runs this file to refresh views, macros and comments).
+--
+-- Units: fractions are in [0, 1]; drops are positive when worse; times are seconds; timestamps are
+-- UTC without zone. A clean measurement is noise_kind 'none', noise 0, noise_seed 0, exactly once.
+
+CREATE SCHEMA IF NOT EXISTS core;
+
+-- ------------------------------------------------------------------------------- bookkeeping
+
+CREATE TABLE IF NOT EXISTS meta (
+    key   VARCHAR PRIMARY KEY,
+    value VARCHAR NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS t_quantiles (
+    df    INTEGER,
+    level DOUBLE,
+    t     DOUBLE NOT NULL,
+    PRIMARY KEY (df, level)
+);
+
+-- ------------------------------------------------------------------------------------ corpora
+
+CREATE TABLE IF NOT EXISTS corpora (
+    corpus_id   VARCHAR PRIMARY KEY,
+    name        VARCHAR NOT NULL,
+    version     VARCHAR,
+    source      JSON,
+    documents   BIGINT,
+    labels      INTEGER,
+    ingested_at TIMESTAMP,
+    provenance  VARCHAR
+);
+
+CREATE TABLE IF NOT EXISTS labels (
+    corpus_id VARCHAR,
+    label_id  USMALLINT,
+    label     VARCHAR NOT NULL,
+    PRIMARY KEY (corpus_id, label_id)
+);
+
+CREATE TABLE IF NOT EXISTS documents (
+    corpus_id    VARCHAR NOT NULL,
+    doc_id       VARCHAR NOT NULL,
+    split        VARCHAR NOT NULL,
+    label_id     USMALLINT NOT NULL,
+    text         VARCHAR NOT NULL,
+    tokens       INTEGER,
+    is_duplicate BOOLEAN,
+    in_test      BOOLEAN
+);
+
+-- ------------------------------------------------------------------------------------ subsets
+
+CREATE TABLE IF NOT EXISTS subsets (
+    subset_id  VARCHAR PRIMARY KEY,
+    corpus_id  VARCHAR NOT NULL,
+    size       INTEGER NOT NULL,
+    created_at TIMESTAMP
+);
+
+CREATE TABLE IF NOT EXISTS subset_requests (
+    request_key    VARCHAR PRIMARY KEY,
+    subset_id      VARCHAR NOT NULL,
+    corpus_id      VARCHAR NOT NULL,
+    policy         VARCHAR,
+    policy_kind    VARCHAR,
+    params         JSON,
+    policy_version INTEGER,
+    size           INTEGER,
+    seed           BIGINT,
+    pool           VARCHAR,
+    share          DOUBLE,
+    model_id       VARCHAR,
+    created_at     TIMESTAMP
+);
+
+CREATE TABLE IF NOT EXISTS subset_documents (
+    subset_id VARCHAR,
+    position  INTEGER,
+    doc_id    VARCHAR NOT NULL,
+    PRIMARY KEY (subset_id, position)
+);
+
+CREATE TABLE IF NOT EXISTS subset_profiles (
+    subset_id             VARCHAR PRIMARY KEY,
+    documents             INTEGER,
+    tokens                BIGINT,
+    length_p10            DOUBLE,
+    length_p50            DOUBLE,
+    length_p90            DOUBLE,
+    oov_share             DOUBLE,
+    vocabulary_coverage   DOUBLE,
+    label_total_variation DOUBLE,
+    label_mix             JSON
+);
+
+-- ------------------------------------------------------------------------ models and test sets
+
+CREATE TABLE IF NOT EXISTS models (
+    model_key       VARCHAR PRIMARY KEY,
+    model_id        VARCHAR NOT NULL,
+    kind            VARCHAR NOT NULL,
+    corpus_id       VARCHAR,
+    share           DOUBLE,
+    seed            BIGINT,
+    settings        JSON,
+    vocabulary_id   VARCHAR,
+    vocabulary_size INTEGER,
+    labels          INTEGER,
+    best_epoch      INTEGER,
+    epochs          INTEGER,
+    valid_accuracy  DOUBLE,
+    valid_nll       DOUBLE,
+    seconds         DOUBLE,
+    trained_at      TIMESTAMP
+);
+
+CREATE TABLE IF NOT EXISTS test_sets (
+    test_id   VARCHAR PRIMARY KEY,
+    corpus_id VARCHAR,
+    split     VARCHAR,
+    share     DOUBLE,
+    documents INTEGER,
+    doc_ids   VARCHAR[],
+    label_ids USMALLINT[]
+);
+
+CREATE TABLE IF NOT EXISTS noise_sets (
+    test_id       VARCHAR,
+    vocabulary_id VARCHAR,
+    noise_kind    VARCHAR,
+    noise         DOUBLE,
+    noise_seed    BIGINT,
+    realised_rate DOUBLE,
+    oov_rate      DOUBLE,
+    length_drift  DOUBLE,
+    PRIMARY KEY (test_id, vocabulary_id, noise_kind, noise, noise_seed),
+    CHECK ((noise_kind = 'none') = (noise = 0) AND (noise > 0 OR noise_seed = 0))
+);
+
+-- ------------------------------------------------------------------------------ runs and plans
+
+CREATE TABLE IF NOT EXISTS runs (
+    run_id      VARCHAR PRIMARY KEY,
+    recipe      VARCHAR,
+    recipe_id   VARCHAR,
+    recipe_text VARCHAR,
+    command     VARCHAR,
+    workers     INTEGER,
+    started_at  TIMESTAMP,
+    host        VARCHAR,
+    git_commit  VARCHAR,
+    git_dirty   BOOLEAN,
+    versions    JSON
+);
+
+CREATE TABLE IF NOT EXISTS recipe_cells (
+    recipe_id   VARCHAR,
+    plan_key    VARCHAR,
+    recipe      VARCHAR,
+    ordinal     INTEGER,
+    corpus      VARCHAR,
+    model       VARCHAR,
+    model_kind  VARCHAR,
+    model_seed  BIGINT,
+    policy      VARCHAR,
+    policy_kind VARCHAR,
+    size        INTEGER,
+    seed        BIGINT,
+    bits        INTEGER,
+    rounding    VARCHAR,
+    preset      VARCHAR,
+    scheme_id   VARCHAR,
+    PRIMARY KEY (recipe_id, plan_key)
+);
+
+CREATE TABLE IF NOT EXISTS recipe_noises (
+    recipe_id  VARCHAR,
+    noise_kind VARCHAR,
+    noise      DOUBLE,
+    noise_seed BIGINT,
+    PRIMARY KEY (recipe_id, noise_kind, noise, noise_seed),
+    CHECK ((noise_kind = 'none') = (noise = 0) AND (noise > 0 OR noise_seed = 0))
+);
+
+CREATE TABLE IF NOT EXISTS plan_cells (
+    plan_key VARCHAR PRIMARY KEY,
+    cell_id  VARCHAR NOT NULL
+);
+
+-- ------------------------------------------------------------------------------- measurements
+
+CREATE TABLE IF NOT EXISTS cells (
+    cell_id        VARCHAR PRIMARY KEY,
+    corpus_id      VARCHAR,
+    model_id       VARCHAR,
+    subset_id      VARCHAR,
+    scheme_id      VARCHAR,
+    scheme         JSON,
+    arithmetic     VARCHAR,
+    device         VARCHAR,
+    test_id        VARCHAR,
+    harness        INTEGER,
+    flags          VARCHAR,
+    ks_weights     DOUBLE,
+    ks_activations DOUBLE,
+    ks_token_nll   DOUBLE,
+    seconds        DOUBLE,
+    stages         JSON,
+    peak_mb        DOUBLE,
+    run_id         VARCHAR,
+    host           VARCHAR,
+    measured_at    TIMESTAMP
+);
+
+CREATE TABLE IF NOT EXISTS evaluations (
+    cell_id              VARCHAR,
+    noise_kind           VARCHAR,
+    noise                DOUBLE,
+    noise_seed           BIGINT,
+    documents            INTEGER,
+    accuracy             DOUBLE,
+    macro_f1             DOUBLE,
+    worst_label_accuracy DOUBLE,
+    majority_share       DOUBLE,
+    nll                  DOUBLE,
+    mean_abs_h           DOUBLE,
+    flags                VARCHAR,
+    seconds              DOUBLE,
+    PRIMARY KEY (cell_id, noise_kind, noise, noise_seed),
+    CHECK ((noise_kind = 'none') = (noise = 0) AND (noise > 0 OR noise_seed = 0))
+);
+
+CREATE TABLE IF NOT EXISTS baseline_evaluations (
+    model_id             VARCHAR,
+    test_id              VARCHAR,
+    stage                VARCHAR CHECK (stage IN ('float', 'port')),
+    noise_kind           VARCHAR,
+    noise                DOUBLE,
+    noise_seed           BIGINT,
+    model_key            VARCHAR,
+    documents            INTEGER,
+    accuracy             DOUBLE,
+    macro_f1             DOUBLE,
+    worst_label_accuracy DOUBLE,
+    majority_share       DOUBLE,
+    nll                  DOUBLE,
+    mean_abs_h           DOUBLE,
+    agreement            DOUBLE,
+    flags                VARCHAR,
+    seconds              DOUBLE,
+    PRIMARY KEY (model_id, test_id, stage, noise_kind, noise, noise_seed),
+    CHECK ((noise_kind = 'none') = (noise = 0) AND (noise > 0 OR noise_seed = 0))
+);
+
+-- In the next two, a baseline's rows carry '<model_id>/<stage>/<test_id>' as cell_id.
+
+CREATE TABLE IF NOT EXISTS label_evaluations (
+    cell_id    VARCHAR,
+    noise_kind VARCHAR,
+    noise      DOUBLE,
+    noise_seed BIGINT,
+    label_id   USMALLINT,
+    documents  INTEGER,
+    predicted  INTEGER,
+    correct    INTEGER,
+    f1         DOUBLE,
+    PRIMARY KEY (cell_id, noise_kind, noise, noise_seed, label_id),
+    CHECK ((noise_kind = 'none') = (noise = 0) AND (noise > 0 OR noise_seed = 0))
+);
+
+CREATE TABLE IF NOT EXISTS predictions (
+    cell_id    VARCHAR,
+    noise_kind VARCHAR,
+    noise      DOUBLE,
+    noise_seed BIGINT,
+    predicted  USMALLINT[],
+    PRIMARY KEY (cell_id, noise_kind, noise, noise_seed),
+    CHECK ((noise_kind = 'none') = (noise = 0) AND (noise > 0 OR noise_seed = 0))
+);
+
+CREATE TABLE IF NOT EXISTS distributions (
+    cell_id          VARCHAR,
+    quantity         VARCHAR,
+    site             VARCHAR,
+    pair             VARCHAR,
+    bits             INTEGER,
+    n_a              BIGINT,
+    n_b              BIGINT,
+    ks               DOUBLE,
+    ks_p             DOUBLE,
+    wasserstein      DOUBLE,
+    sqnr_db          DOUBLE,
+    code_change_rate DOUBLE,
+    mean_code_change DOUBLE,
+    clip_rate        DOUBLE,
+    range_use        DOUBLE,
+    tail_p999        DOUBLE,
+    tail_p9999       DOUBLE,
+    threshold        DOUBLE,
+    PRIMARY KEY (cell_id, quantity, site, pair)
+);
+
+CREATE TABLE IF NOT EXISTS failures (
+    failure_id VARCHAR PRIMARY KEY,
+    run_id     VARCHAR,
+    recipe_id  VARCHAR,
+    plan_key   VARCHAR,
+    stage      VARCHAR,
+    error_type VARCHAR,
+    message    VARCHAR,
+    traceback  VARCHAR,
+    host       VARCHAR,
+    failed_at  TIMESTAMP
+);
+
+CREATE TABLE IF NOT EXISTS conflicts (
+    fragment   VARCHAR NOT NULL,
+    table_name VARCHAR NOT NULL,
+    key        VARCHAR NOT NULL,
+    stored     JSON,
+    offered    JSON,
+    seen_at    TIMESTAMP
+);
+
+-- ------------------------------------------------------------- what the views are made from
+
+-- A recipe name stands for its latest version: the recipe_id of its latest run.
+CREATE OR REPLACE VIEW core.latest_recipes AS
+SELECT recipe,
+       arg_max(recipe_id, (started_at, run_id)) AS recipe_id
+FROM runs
+WHERE recipe IS NOT NULL AND recipe_id IS NOT NULL
+GROUP BY recipe;
+
+-- The noise levels that a recipe shows; the clean one always belongs to them.
+CREATE OR REPLACE VIEW core.recipe_levels AS
+SELECT recipe_id, noise_kind, noise, noise_seed FROM recipe_noises
+UNION
+SELECT recipe_id, 'none', 0.0, 0 FROM core.latest_recipes;
+
+CREATE OR REPLACE VIEW core.planned AS
+SELECT planned.* REPLACE (latest.recipe AS recipe), plan_cells.cell_id
+FROM recipe_cells AS planned
+JOIN core.latest_recipes AS latest ON latest.recipe_id = planned.recipe_id
+LEFT JOIN plan_cells ON plan_cells.plan_key = planned.plan_key;
+
+-- Cell evaluations of the latest recipes, averaged over noise seeds where there are several.
+CREATE OR REPLACE VIEW core.measured AS
+SELECT level.recipe_id, e.cell_id, e.noise_kind, e.noise,
+       min(e.documents)            AS documents,
+       avg(e.accuracy)             AS accuracy,
+       avg(e.macro_f1)             AS macro_f1,
+       avg(e.worst_label_accuracy) AS worst_label_accuracy,
+       avg(e.majority_share)       AS majority_share,
+       avg(e.nll)                  AS nll,
+       avg(e.mean_abs_h)           AS mean_abs_h,
+       string_agg(DISTINCT nullif(e.flags, ''), ', ' ORDER BY nullif(e.flags, '')) AS flags
+FROM core.recipe_levels AS level
+JOIN evaluations AS e USING (noise_kind, noise, noise_seed)
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW core.measured_baselines AS
+SELECT level.recipe_id, b.model_id, b.test_id, b.stage, b.noise_kind, b.noise,
+       min(b.documents)            AS documents,
+       avg(b.accuracy)             AS accuracy,
+       avg(b.macro_f1)             AS macro_f1,
+       avg(b.worst_label_accuracy) AS worst_label_accuracy,
+       avg(b.majority_share)       AS majority_share,
+       avg(b.nll)                  AS nll,
+       avg(b.mean_abs_h)           AS mean_abs_h,
+       avg(b.agreement)            AS agreement,
+       string_agg(DISTINCT nullif(b.flags, ''), ', ' ORDER BY nullif(b.flags, '')) AS flags,
+       sum(b.seconds)              AS seconds
+FROM core.recipe_levels AS level
+JOIN baseline_evaluations AS b USING (noise_kind, noise, noise_seed)
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW core.measured_labels AS
+SELECT level.recipe_id, l.cell_id, l.noise_kind, l.noise, l.label_id,
+       avg(l.documents)                  AS documents,
+       avg(l.predicted)                  AS predicted,
+       avg(l.correct)                    AS correct,
+       avg(l.correct / nullif(l.documents, 0)) AS accuracy,
+       avg(l.f1)                         AS f1
+FROM core.recipe_levels AS level
+JOIN label_evaluations AS l USING (noise_kind, noise, noise_seed)
+GROUP BY ALL;
+
+-- ------------------------------------------------------------------------------------- views
+
+CREATE OR REPLACE VIEW results AS
+SELECT planned.corpus,
+       planned.recipe,
+       planned.model,
+       planned.model_kind,
+       planned.model_seed,
+       planned.policy,
+       planned.policy_kind,
+       planned.size,
+       planned.seed,
+       planned.bits,
+       planned.rounding,
+       planned.preset,
+       planned.scheme_id,
+       m.noise_kind,
+       m.noise,
+       m.accuracy,
+       f.accuracy                          AS float_accuracy,
+       f.accuracy - m.accuracy             AS accuracy_drop,
+       clean.accuracy - m.accuracy         AS noise_drop,
+       m.macro_f1,
+       f.macro_f1 - m.macro_f1             AS macro_f1_drop,
+       m.worst_label_accuracy,
+       m.majority_share,
+       m.nll,
+       f.nll                               AS float_nll,
+       m.mean_abs_h,
+       concat_ws(', ', nullif(cells.flags, ''), m.flags) AS flags,
+       cells.ks_weights,
+       cells.ks_activations,
+       cells.ks_token_nll,
+       m.documents,
+       cells.seconds,
+       planned.cell_id,
+       cells.subset_id
+FROM core.planned AS planned
+JOIN cells ON cells.cell_id = planned.cell_id
+JOIN core.measured AS m ON m.recipe_id = planned.recipe_id AND m.cell_id = planned.cell_id
+LEFT JOIN evaluations AS clean ON clean.cell_id = planned.cell_id AND clean.noise_kind = 'none'
+LEFT JOIN core.measured_baselines AS f
+       ON f.recipe_id = planned.recipe_id AND f.model_id = cells.model_id
+      AND f.test_id = cells.test_id AND f.stage = 'float'
+      AND f.noise_kind = m.noise_kind AND f.noise = m.noise
+ORDER BY planned.recipe, planned.ordinal, m.noise_kind <> 'none', m.noise_kind, m.noise;
+
+CREATE OR REPLACE VIEW baselines AS
+WITH used AS (
+    SELECT DISTINCT planned.corpus, planned.recipe, planned.recipe_id, planned.model,
+           planned.model_kind, planned.model_seed, cells.model_id, cells.test_id
+    FROM core.planned AS planned JOIN cells ON cells.cell_id = planned.cell_id
+)
+SELECT used.corpus, used.recipe, used.model, used.model_kind, used.model_seed,
+       b.stage, b.noise_kind, b.noise, b.accuracy,
+       clean.accuracy - b.accuracy AS noise_drop,
+       b.macro_f1, b.worst_label_accuracy, b.majority_share, b.nll, b.mean_abs_h, b.agreement,
+       coalesce(b.flags, '') AS flags,
+       b.documents, b.seconds, used.model_id, used.test_id
+FROM used
+JOIN core.measured_baselines AS b USING (recipe_id, model_id, test_id)
+LEFT JOIN baseline_evaluations AS clean
+       ON clean.model_id = used.model_id AND clean.test_id = used.test_id
+      AND clean.stage = b.stage AND clean.noise_kind = 'none'
+ORDER BY used.recipe, used.model, used.model_seed, b.stage, b.noise_kind <> 'none', b.noise_kind,
+         b.noise;
+
+-- Seeds that gave the same subset share a cell: first one row per cell, then the mean over float
+-- models per subset, then the mean and the interval over subsets, the draws.
+CREATE OR REPLACE VIEW summary AS
+WITH once AS (
+    SELECT corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise,
+           subset_id, model_seed,
+           avg(accuracy) AS accuracy, avg(accuracy_drop) AS accuracy_drop,
+           avg(noise_drop) AS noise_drop, avg(macro_f1) AS macro_f1, avg(nll) AS nll, avg(ks_weights) AS ks_weights,
+           avg(ks_activations) AS ks_activations, avg(ks_token_nll) AS ks_token_nll,
+           avg(seconds) AS seconds
+    FROM results
+    GROUP BY ALL
+),
+draw AS (
+    SELECT corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise,
+           subset_id, list(model_seed) AS model_seeds,
+           avg(accuracy) AS accuracy, avg(accuracy_drop) AS accuracy_drop,
+           avg(noise_drop) AS noise_drop, avg(macro_f1) AS macro_f1, avg(nll) AS nll, avg(ks_weights) AS ks_weights,
+           avg(ks_activations) AS ks_activations, avg(ks_token_nll) AS ks_token_nll,
+           avg(seconds) AS seconds
+    FROM once
+    GROUP BY ALL
+),
+grouped AS (
+    SELECT corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise,
+           avg(accuracy) AS accuracy,
+           stddev_samp(accuracy) AS sd,
+           count(*) AS draws,
+           len(list_distinct(flatten(list(model_seeds)))) AS models,
+           avg(accuracy_drop) AS accuracy_drop, avg(noise_drop) AS noise_drop,
+           avg(macro_f1) AS macro_f1, avg(nll) AS nll,
+           avg(ks_weights) AS ks_weights, avg(ks_activations) AS ks_activations,
+           avg(ks_token_nll) AS ks_token_nll, avg(seconds) AS seconds
+    FROM draw
+    GROUP BY ALL
+)
+SELECT g.corpus, g.recipe, g.model, g.policy, g.size, g.bits, g.rounding, g.scheme_id,
+       g.noise_kind, g.noise, g.accuracy, g.sd, g.draws, g.models,
+       CASE WHEN g.draws >= 2 THEN g.accuracy - coalesce(q.t, 1.96) * g.sd / sqrt(g.draws) END
+           AS ci_low,
+       CASE WHEN g.draws >= 2 THEN g.accuracy + coalesce(q.t, 1.96) * g.sd / sqrt(g.draws) END
+           AS ci_high,
+       g.accuracy_drop, g.noise_drop, g.macro_f1, g.nll, g.ks_weights, g.ks_activations,
+       g.ks_token_nll, g.seconds
+FROM grouped AS g
+LEFT JOIN t_quantiles AS q ON q.df = g.draws - 1 AND q.level = 0.95
+ORDER BY g.recipe, g.model, g.size, g.bits DESC, g.rounding, g.scheme_id, g.policy,
+         g.noise_kind <> 'none', g.noise_kind, g.noise;
+
+-- A pair is one (model_seed, seed) that both policies measured; pairs of the same two subsets are
+-- one. A draw is one set of subsets: seeds whose pairs compare the same subsets are one draw.
+CREATE OR REPLACE MACRO compare(a, b) AS TABLE
+WITH paired AS (
+    SELECT x.corpus, x.recipe, x.model, x.model_seed, x.size, x.seed, x.bits, x.rounding,
+           x.scheme_id, x.noise_kind, x.noise, x.subset_id AS subset_a, y.subset_id AS subset_b,
+           x.accuracy - y.accuracy AS gain
+    FROM results AS x
+    JOIN results AS y
+      ON x.corpus = y.corpus AND x.recipe = y.recipe AND x.model = y.model
+     AND x.model_seed = y.model_seed AND x.size = y.size AND x.seed = y.seed
+     AND x.bits IS NOT DISTINCT FROM y.bits AND x.rounding IS NOT DISTINCT FROM y.rounding
+     AND x.scheme_id = y.scheme_id AND x.noise_kind = y.noise_kind AND x.noise = y.noise
+    WHERE x.policy = a AND y.policy = b
+),
+counted AS (
+    SELECT corpus, recipe, model, size, bits, rounding, scheme_id, noise_kind, noise,
+           count(*) AS pairs,
+           count(*) FILTER (WHERE gain > 0) AS wins
+    FROM (SELECT DISTINCT * EXCLUDE (seed) FROM paired)
+    GROUP BY ALL
+),
+per_seed AS (
+    SELECT corpus, recipe, model, size, bits, rounding, scheme_id, noise_kind, noise, seed,
+           list_sort(list_distinct(list(subset_a || '/' || subset_b))) AS subsets,
+           avg(gain) AS gain
+    FROM paired
+    GROUP BY ALL
+),
+draw AS (
+    SELECT corpus, recipe, model, size, bits, rounding, scheme_id, noise_kind, noise, subsets,
+           avg(gain) AS gain
+    FROM per_seed
+    GROUP BY ALL
+),
+grouped AS (
+    SELECT corpus, recipe, model, size, bits, rounding, scheme_id, noise_kind, noise,
+           avg(gain) AS gain, stddev_samp(gain) AS sd, count(*) AS draws
+    FROM draw
+    GROUP BY ALL
+)
+SELECT g.model, g.size, g.bits, g.rounding, g.noise_kind, g.noise, g.gain, g.sd, g.draws, c.wins,
+       c.pairs,
+       CASE WHEN g.draws >= 2 THEN g.gain - coalesce(q.t, 1.96) * g.sd / sqrt(g.draws) END
+           AS ci_low,
+       CASE WHEN g.draws >= 2 THEN g.gain + coalesce(q.t, 1.96) * g.sd / sqrt(g.draws) END
+           AS ci_high,
+       g.corpus, g.recipe, g.scheme_id
+FROM grouped AS g
+JOIN counted AS c
+  ON c.corpus = g.corpus AND c.recipe = g.recipe AND c.model = g.model AND c.size = g.size
+ AND c.bits IS NOT DISTINCT FROM g.bits AND c.rounding IS NOT DISTINCT FROM g.rounding
+ AND c.scheme_id = g.scheme_id AND c.noise_kind = g.noise_kind AND c.noise = g.noise
+LEFT JOIN t_quantiles AS q ON q.df = g.draws - 1 AND q.level = 0.95
+ORDER BY g.recipe, g.model, g.size, g.bits DESC, g.rounding, g.scheme_id,
+         g.noise_kind <> 'none', g.noise_kind, g.noise;
+
+CREATE OR REPLACE VIEW label_results AS
+SELECT planned.corpus, planned.recipe, planned.model, planned.model_kind, planned.model_seed,
+       planned.policy, planned.policy_kind, planned.size, planned.seed, planned.bits,
+       planned.rounding, planned.preset, planned.scheme_id, l.noise_kind, l.noise,
+       l.label_id, labels.label,
+       l.accuracy,
+       f.accuracy              AS float_accuracy,
+       f.accuracy - l.accuracy AS accuracy_drop,
+       l.f1,
+       f.f1 - l.f1             AS f1_drop,
+       l.documents, l.predicted, l.correct, planned.cell_id, cells.subset_id
+FROM core.planned AS planned
+JOIN cells ON cells.cell_id = planned.cell_id
+JOIN core.measured_labels AS l
+  ON l.recipe_id = planned.recipe_id AND l.cell_id = planned.cell_id
+LEFT JOIN labels ON labels.corpus_id = cells.corpus_id AND labels.label_id = l.label_id
+LEFT JOIN core.measured_labels AS f
+       ON f.recipe_id = planned.recipe_id
+      AND f.cell_id = cells.model_id || '/float/' || cells.test_id
+      AND f.noise_kind = l.noise_kind AND f.noise = l.noise AND f.label_id = l.label_id
+ORDER BY planned.recipe, planned.ordinal, l.noise_kind <> 'none', l.noise_kind, l.noise,
+         l.label_id;
+
+CREATE OR REPLACE VIEW weight_shift AS
+SELECT planned.corpus, planned.recipe, planned.model, planned.model_kind, planned.model_seed,
+       planned.policy, planned.policy_kind, planned.size, planned.seed, planned.bits,
+       planned.rounding, planned.preset, planned.scheme_id, d.site, d.pair, d.bits AS site_bits,
+       d.ks, d.wasserstein, d.sqnr_db, d.code_change_rate, d.mean_code_change,
+       d.tail_p999, d.tail_p9999, d.threshold, d.n_a, d.n_b, d.ks_p,
+       planned.cell_id, cells.subset_id
+FROM core.planned AS planned
+JOIN cells ON cells.cell_id = planned.cell_id
+JOIN distributions AS d ON d.cell_id = planned.cell_id AND d.quantity = 'weights'
+ORDER BY planned.recipe, planned.ordinal, d.site, d.pair;
+
+CREATE OR REPLACE VIEW activation_shift AS
+SELECT planned.corpus, planned.recipe, planned.model, planned.model_kind, planned.model_seed,
+       planned.policy, planned.policy_kind, planned.size, planned.seed, planned.bits,
+       planned.rounding, planned.preset, planned.scheme_id, d.site, d.pair, d.bits AS site_bits,
+       d.ks, d.wasserstein, d.sqnr_db, d.clip_rate, d.range_use,
+       d.tail_p999, d.tail_p9999, d.threshold, d.n_a, d.n_b, d.ks_p,
+       planned.cell_id, cells.subset_id
+FROM core.planned AS planned
+JOIN cells ON cells.cell_id = planned.cell_id
+JOIN distributions AS d ON d.cell_id = planned.cell_id AND d.quantity = 'activations'
+ORDER BY planned.recipe, planned.ordinal, d.site, d.pair;
+
+CREATE OR REPLACE VIEW subset_profile AS
+WITH asked AS (
+    SELECT subset_id,
+           string_agg(DISTINCT policy, ', ' ORDER BY policy) AS policies,
+           list_sort(list_distinct(list(seed)))              AS seeds,
+           string_agg(DISTINCT pool, ', ' ORDER BY pool)     AS pool,
+           count(*)                                          AS requests
+    FROM subset_requests
+    GROUP BY subset_id
+)
+SELECT s.subset_id, corpora.name AS corpus, s.size, asked.policies, asked.seeds, asked.pool,
+       coalesce(asked.requests, 0) AS requests,
+       p.documents, p.tokens, p.length_p10, p.length_p50, p.length_p90, p.oov_share,
+       p.vocabulary_coverage, p.label_total_variation, p.label_mix, s.created_at
+FROM subsets AS s
+LEFT JOIN corpora USING (corpus_id)
+LEFT JOIN asked USING (subset_id)
+LEFT JOIN subset_profiles AS p USING (subset_id)
+ORDER BY corpus, asked.policies, s.size, s.subset_id;
+
+-- A cell is done when every noise level of its recipe is there.
+CREATE OR REPLACE VIEW core.state AS
+WITH levels AS (
+    SELECT recipe_id, count(*) AS levels FROM core.recipe_levels GROUP BY recipe_id
+),
+present AS (
+    SELECT level.recipe_id, e.cell_id, count(*) AS present
+    FROM core.recipe_levels AS level
+    JOIN evaluations AS e USING (noise_kind, noise, noise_seed)
+    GROUP BY ALL
+),
+failing AS (
+    SELECT recipe_id, plan_key, count(*) AS attempts,
+           arg_max(failure_id, (failed_at, failure_id)) AS failure_id
+    FROM failures
+    GROUP BY ALL
+)
+SELECT planned.*,
+       coalesce(present.present, 0) >= levels.levels AND cells.cell_id IS NOT NULL AS is_done,
+       failing.failure_id, failing.attempts
+FROM core.planned AS planned
+JOIN levels ON levels.recipe_id = planned.recipe_id
+LEFT JOIN cells ON cells.cell_id = planned.cell_id
+LEFT JOIN present
+       ON present.recipe_id = planned.recipe_id AND present.cell_id = planned.cell_id
+LEFT JOIN failing
+       ON failing.recipe_id = planned.recipe_id AND failing.plan_key = planned.plan_key;
+
+CREATE OR REPLACE VIEW progress AS
+SELECT recipe,
+       count(*)                                                         AS planned,
+       count(*) FILTER (WHERE is_done)                                  AS done,
+       count(*) FILTER (WHERE NOT is_done AND failure_id IS NOT NULL)   AS failed,
+       count(*) FILTER (WHERE NOT is_done AND failure_id IS NULL)       AS missing
+FROM core.state
+GROUP BY recipe
+ORDER BY recipe;
+
+CREATE OR REPLACE VIEW failed AS
+SELECT s.corpus, s.recipe, s.model, s.model_kind, s.model_seed, s.policy, s.policy_kind, s.size,
+       s.seed, s.bits, s.rounding, s.preset, s.scheme_id, f.stage, f.error_type, f.message,
+       s.attempts, f.failed_at, f.host, f.run_id, s.plan_key, f.failure_id, f.traceback
+FROM core.state AS s
+JOIN failures AS f ON f.failure_id = s.failure_id
+WHERE NOT s.is_done
+ORDER BY s.recipe, s.ordinal;
+
+CREATE OR REPLACE VIEW provenance AS
+SELECT planned.corpus, planned.recipe, planned.model, planned.model_seed, planned.policy,
+       planned.size, planned.seed, planned.bits, planned.rounding, planned.scheme_id,
+       cells.cell_id, planned.plan_key, planned.recipe_id, cells.corpus_id, cells.model_id,
+       cells.subset_id, cells.test_id, cells.scheme, cells.arithmetic, cells.device, cells.harness,
+       cells.measured_at, cells.seconds, cells.stages, cells.peak_mb, cells.host, cells.run_id,
+       runs.command, runs.started_at, runs.workers, runs.git_commit, runs.git_dirty, runs.versions
+FROM core.planned AS planned
+JOIN cells ON cells.cell_id = planned.cell_id
+LEFT JOIN runs ON runs.run_id = cells.run_id
+ORDER BY planned.recipe, planned.ordinal;
+
+-- ---------------------------------------------------------------------------------- comments
+
+COMMENT ON TABLE meta IS 'Facts about the store itself: schema_version, created_at, created_by.';
+COMMENT ON TABLE t_quantiles IS
+    'Two-sided Student t quantiles: t such that a share `level` lies within +-t, for df 1 to 1000; beyond that 1.96 is used.';
+COMMENT ON TABLE corpora IS
+    'One row per corpus version: counts, sources with their sha256, when it was ingested.';
+COMMENT ON TABLE labels IS
+    'One row per label of a corpus; label_id counts from 0 in sorted order of the label names.';
+COMMENT ON TABLE documents IS
+    'One row per document of a corpus: split, label, text, tokens (count), flags for duplicates and texts that also stand in test.';
+COMMENT ON TABLE subsets IS 'One row per distinct ordered list of calibration documents.';
+COMMENT ON TABLE subset_requests IS
+    'One row per way a subset was asked for: policy, parameters, size, seed, pool. Several may give the same subset.';
+COMMENT ON TABLE subset_documents IS
+    'The documents of each subset; position counts from 0 in calibration order.';
+COMMENT ON TABLE subset_profiles IS
+    'One row per subset: its lengths, coverage and label mix. Shown by the view subset_profile.';
+COMMENT ON TABLE models IS
+    'One row per trained float model; model_key is the hash of its inputs, model_id that of its weights.';
+COMMENT ON TABLE test_sets IS
+    'One row per set of test documents, in the order in which predictions are stored.';
+COMMENT ON TABLE noise_sets IS
+    'One row per corrupted test set and vocabulary: what the nominal noise level became.';
+COMMENT ON TABLE runs IS
+    'One row per invocation of evaluate: recipe text, command, host, git commit, versions.';
+COMMENT ON TABLE recipe_cells IS
+    'The planned cells of each recipe version, with the recipe''s own names.';
+COMMENT ON TABLE recipe_noises IS 'The noise levels of each recipe version.';
+COMMENT ON TABLE plan_cells IS
+    'Which measured cell (hash of outputs) a planned cell (hash of inputs) became.';
+COMMENT ON TABLE cells IS
+    'One row per measured cell: model, subset, scheme, test set; what the views join.';
+COMMENT ON TABLE evaluations IS
+    'One row per cell and noise level, all fractions in [0, 1]. Shown by the view results.';
+COMMENT ON TABLE baseline_evaluations IS
+    'One row per float model, test set, stage (float, port) and noise level. Shown by the view baselines.';
+COMMENT ON TABLE label_evaluations IS
+    'One row per cell (or baseline), noise level and label: counts of documents, predictions and hits.';
+COMMENT ON TABLE predictions IS
+    'One row per cell (or baseline) and noise level: the predicted label_id of each document of the test set, in its order.';
+COMMENT ON TABLE distributions IS
+    'One row per cell, quantity (weights, activations, token-nll), site and pair of samples: how far the second is from the first.';
+COMMENT ON TABLE failures IS
+    'One row per failed attempt at a planned cell. The ones that still matter are in the view failed.';
+COMMENT ON TABLE conflicts IS
+    'One row per measurement that came back different for the same key: evidence of non-determinism. The first one was kept.';
+COMMENT ON VIEW core.latest_recipes IS 'Internal: the latest version of each recipe name.';
+COMMENT ON VIEW core.recipe_levels IS
+    'Internal: the noise levels of each recipe version, the clean one included.';
+COMMENT ON VIEW core.planned IS
+    'Internal: planned cells of the latest recipe versions and the cells that they became.';
+COMMENT ON VIEW core.measured IS 'Internal: evaluations at the levels of a recipe.';
+COMMENT ON VIEW core.measured_baselines IS
+    'Internal: baseline evaluations at the levels of a recipe.';
+COMMENT ON VIEW core.measured_labels IS 'Internal: label evaluations at the levels of a recipe.';
+COMMENT ON VIEW core.state IS 'Internal: planned cells with whether they are done or failed.';
+COMMENT ON MACRO TABLE compare IS
+    'compare(a, b): one row per (corpus, recipe, model, size, bits, rounding, scheme_id, noise_kind, noise): how much better policy a is than policy b (aliases of a recipe). Pairs share model_seed and seed; gain = mean of accuracy(a) - accuracy(b) over draws, positive = a is better; sd over draws; draws = distinct sets of compared subsets (seeds that gave the same subsets count once; a draw is first averaged over its float models); wins = pairs with a better; pairs = distinct pairs; ci_low, ci_high = 95 % Student t over draws, NULL when draws < 2.';
+
+COMMENT ON VIEW results IS
+    'One row per (recipe, model, model_seed, policy, size, seed, cell, noise_kind, noise) of the latest version of each recipe: every measured cell with its grid columns. Fractions in [0, 1]; drops are positive when worse. The clean row is noise_kind ''none'', noise 0.';
+COMMENT ON COLUMN results.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN results.recipe IS 'Name of the recipe; its latest version is shown.';
+COMMENT ON COLUMN results.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN results.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN results.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN results.policy IS
+    'The recipe''s alias of the policy that chose the calibration subset.';
+COMMENT ON COLUMN results.policy_kind IS 'Registry name of the policy.';
+COMMENT ON COLUMN results.size IS 'Calibration documents in the subset (count).';
+COMMENT ON COLUMN results.seed IS 'Seed of the calibration draw.';
+COMMENT ON COLUMN results.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN results.rounding IS 'How weights are rounded: nearest, gpfq, ...';
+COMMENT ON COLUMN results.preset IS 'Quantization preset that the scheme starts from.';
+COMMENT ON COLUMN results.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN results.noise_kind IS 'Kind of test noise; none = clean.';
+COMMENT ON COLUMN results.noise IS
+    'Nominal noise level, fraction of eligible characters in [0, 1]; 0 = clean.';
+COMMENT ON COLUMN results.accuracy IS
+    'Fraction of test documents classified correctly, in [0, 1]; higher is better.';
+COMMENT ON COLUMN results.float_accuracy IS
+    'Accuracy of the float model under the same noise, in [0, 1].';
+COMMENT ON COLUMN results.accuracy_drop IS
+    'float_accuracy - accuracy under the same noise; positive = quantization made it worse.';
+COMMENT ON COLUMN results.noise_drop IS
+    'Clean accuracy - accuracy under this noise, same cell; positive = noise made it worse.';
+COMMENT ON COLUMN results.macro_f1 IS
+    'Unweighted mean of the labels'' F1, in [0, 1]; higher is better.';
+COMMENT ON COLUMN results.macro_f1_drop IS
+    'Float macro-F1 - macro_f1 under the same noise; positive = worse.';
+COMMENT ON COLUMN results.worst_label_accuracy IS 'Lowest accuracy among the labels, in [0, 1].';
+COMMENT ON COLUMN results.majority_share IS
+    'Share of the most predicted label among predictions, in [0, 1]; near 1 = collapsed.';
+COMMENT ON COLUMN results.nll IS
+    'Mean negative log-likelihood per document: of the true label (discriminative), of the text with its true label (generative), in nats; lower is better.';
+COMMENT ON COLUMN results.float_nll IS 'nll of the float model under the same noise, in nats.';
+COMMENT ON COLUMN results.mean_abs_h IS
+    'Mean |h| of the LSTM''s hidden state over real tokens; 0 = the LSTM is dead.';
+COMMENT ON COLUMN results.flags IS
+    'What to be wary of in this row (comma-separated names); empty = nothing.';
+COMMENT ON COLUMN results.ks_weights IS
+    'Kolmogorov-Smirnov D between float and quantized weights, one number per cell, in [0, 1]; 0 = same distribution.';
+COMMENT ON COLUMN results.ks_activations IS
+    'Kolmogorov-Smirnov D between float and quantized activations, one number per cell, in [0, 1]; 0 = same distribution.';
+COMMENT ON COLUMN results.ks_token_nll IS
+    'Kolmogorov-Smirnov D between the float and the quantized model''s per-token cross-entropy, in [0, 1]; NULL where there is none.';
+COMMENT ON COLUMN results.documents IS 'Test documents measured (count).';
+COMMENT ON COLUMN results.seconds IS
+    'Wall time of the whole cell (seconds); the same in each of its noise rows.';
+COMMENT ON COLUMN results.cell_id IS 'Hash of what decides the numbers; equal cells share it.';
+COMMENT ON COLUMN results.subset_id IS
+    'Hash of the ordered calibration documents; `calibkit show` takes it.';
+
+COMMENT ON VIEW baselines IS
+    'One row per (recipe, model, model_seed, stage, noise_kind, noise): the float model (stage ''float'') and the Brevitas graph with quantizers off (stage ''port'') under the same noise as the cells. Shows a model once one of its cells is measured. Fractions in [0, 1]; drops are positive when worse.';
+COMMENT ON COLUMN baselines.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN baselines.recipe IS 'Name of the recipe; its latest version is shown.';
+COMMENT ON COLUMN baselines.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN baselines.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN baselines.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN baselines.stage IS
+    'float = the trained model; port = the Brevitas graph with its quantizers off.';
+COMMENT ON COLUMN baselines.noise_kind IS 'Kind of test noise; none = clean.';
+COMMENT ON COLUMN baselines.noise IS
+    'Nominal noise level, fraction of eligible characters in [0, 1]; 0 = clean.';
+COMMENT ON COLUMN baselines.accuracy IS
+    'Fraction of test documents classified correctly without quantization, in [0, 1]; higher is better.';
+COMMENT ON COLUMN baselines.noise_drop IS
+    'Clean accuracy - accuracy under this noise, same stage; positive = noise made it worse.';
+COMMENT ON COLUMN baselines.macro_f1 IS
+    'Unweighted mean of the labels'' F1, in [0, 1]; higher is better.';
+COMMENT ON COLUMN baselines.worst_label_accuracy IS 'Lowest accuracy among the labels, in [0, 1].';
+COMMENT ON COLUMN baselines.majority_share IS
+    'Share of the most predicted label among predictions, in [0, 1]; near 1 = collapsed.';
+COMMENT ON COLUMN baselines.nll IS
+    'Mean negative log-likelihood per document: of the true label (discriminative), of the text with its true label (generative), in nats; lower is better.';
+COMMENT ON COLUMN baselines.mean_abs_h IS
+    'Mean |h| of the LSTM''s hidden state over real tokens; 0 = the LSTM is dead.';
+COMMENT ON COLUMN baselines.agreement IS
+    'Share of predictions equal to those of stage float, in [0, 1].';
+COMMENT ON COLUMN baselines.flags IS
+    'What to be wary of in this row (comma-separated names); empty = nothing.';
+COMMENT ON COLUMN baselines.documents IS 'Test documents measured (count).';
+COMMENT ON COLUMN baselines.seconds IS 'Wall time of this evaluation (seconds).';
+COMMENT ON COLUMN baselines.model_id IS 'Hash of the float model''s weights.';
+COMMENT ON COLUMN baselines.test_id IS 'Hash of the set of test documents.';
+
+COMMENT ON VIEW summary IS
+    'One row per (corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise): the mean over draws. A draw is a distinct subset: seeds that gave the same documents count once, and each subset is first averaged over its float models. The interval is Student t at 95 % over these per-subset means, NULL when draws < 2.';
+COMMENT ON COLUMN summary.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN summary.recipe IS 'Name of the recipe; its latest version is shown.';
+COMMENT ON COLUMN summary.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN summary.policy IS
+    'The recipe''s alias of the policy that chose the calibration subset.';
+COMMENT ON COLUMN summary.size IS 'Calibration documents in the subset (count).';
+COMMENT ON COLUMN summary.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN summary.rounding IS 'How weights are rounded: nearest, gpfq, ...';
+COMMENT ON COLUMN summary.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN summary.noise_kind IS 'Kind of test noise; none = clean.';
+COMMENT ON COLUMN summary.noise IS
+    'Nominal noise level, fraction of eligible characters in [0, 1]; 0 = clean.';
+COMMENT ON COLUMN summary.accuracy IS 'Mean accuracy over draws, in [0, 1]; higher is better.';
+COMMENT ON COLUMN summary.sd IS
+    'Standard deviation of the per-subset mean accuracies (fraction); NULL when draws < 2.';
+COMMENT ON COLUMN summary.draws IS
+    'Distinct calibration subsets (count); seeds that gave the same subset count once.';
+COMMENT ON COLUMN summary.models IS 'Float models (training seeds) behind the mean (count).';
+COMMENT ON COLUMN summary.ci_low IS
+    'Lower end of the 95 % Student t interval of accuracy over draws; NULL when draws < 2.';
+COMMENT ON COLUMN summary.ci_high IS
+    'Upper end of the 95 % Student t interval of accuracy over draws; NULL when draws < 2.';
+COMMENT ON COLUMN summary.accuracy_drop IS
+    'Mean accuracy_drop over draws; positive = quantization made it worse.';
+COMMENT ON COLUMN summary.noise_drop IS
+    'Mean noise_drop over draws (see results); positive = noise made it worse.';
+COMMENT ON COLUMN summary.macro_f1 IS 'Mean macro-F1 over draws, in [0, 1]; higher is better.';
+COMMENT ON COLUMN summary.nll IS 'Mean nll over draws (see results), in nats; lower is better.';
+COMMENT ON COLUMN summary.ks_weights IS 'Mean ks_weights over draws (see results), in [0, 1].';
+COMMENT ON COLUMN summary.ks_activations IS
+    'Mean ks_activations over draws (see results), in [0, 1].';
+COMMENT ON COLUMN summary.ks_token_nll IS 'Mean ks_token_nll over draws (see results), in [0, 1].';
+COMMENT ON COLUMN summary.seconds IS 'Mean wall time per cell (seconds).';
+
+COMMENT ON VIEW label_results IS
+    'One row per row of results and label: how each label fares. Fractions in [0, 1]; drops are positive when worse.';
+COMMENT ON COLUMN label_results.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN label_results.recipe IS 'Name of the recipe; its latest version is shown.';
+COMMENT ON COLUMN label_results.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN label_results.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN label_results.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN label_results.policy IS
+    'The recipe''s alias of the policy that chose the calibration subset.';
+COMMENT ON COLUMN label_results.policy_kind IS 'Registry name of the policy.';
+COMMENT ON COLUMN label_results.size IS 'Calibration documents in the subset (count).';
+COMMENT ON COLUMN label_results.seed IS 'Seed of the calibration draw.';
+COMMENT ON COLUMN label_results.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN label_results.rounding IS 'How weights are rounded: nearest, gpfq, ...';
+COMMENT ON COLUMN label_results.preset IS 'Quantization preset that the scheme starts from.';
+COMMENT ON COLUMN label_results.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN label_results.noise_kind IS 'Kind of test noise; none = clean.';
+COMMENT ON COLUMN label_results.noise IS
+    'Nominal noise level, fraction of eligible characters in [0, 1]; 0 = clean.';
+COMMENT ON COLUMN label_results.label_id IS 'Number of the label within its corpus.';
+COMMENT ON COLUMN label_results.label IS 'Name of the label.';
+COMMENT ON COLUMN label_results.accuracy IS
+    'Fraction of this label''s test documents classified correctly (its recall), in [0, 1].';
+COMMENT ON COLUMN label_results.float_accuracy IS
+    'The same of the float model under the same noise, in [0, 1].';
+COMMENT ON COLUMN label_results.accuracy_drop IS
+    'float_accuracy - accuracy under the same noise; positive = quantization made it worse.';
+COMMENT ON COLUMN label_results.f1 IS 'F1 of this label, in [0, 1]; higher is better.';
+COMMENT ON COLUMN label_results.f1_drop IS 'Float F1 - f1 under the same noise; positive = worse.';
+COMMENT ON COLUMN label_results.documents IS 'Test documents of this label (count).';
+COMMENT ON COLUMN label_results.predicted IS 'Test documents predicted to be this label (count).';
+COMMENT ON COLUMN label_results.correct IS
+    'Test documents of this label that were predicted to be it (count).';
+COMMENT ON COLUMN label_results.cell_id IS
+    'Hash of what decides the numbers; equal cells share it.';
+COMMENT ON COLUMN label_results.subset_id IS
+    'Hash of the ordered calibration documents; `calibkit show` takes it.';
+
+COMMENT ON VIEW weight_shift IS
+    'One row per (recipe, model, model_seed, policy, size, seed, cell, weight tensor, pair): how far the quantized weights are from the float ones, or rounded from unrounded. ks is nearly blind for weights: read code_change_rate and sqnr_db beside it.';
+COMMENT ON COLUMN weight_shift.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN weight_shift.recipe IS 'Name of the recipe; its latest version is shown.';
+COMMENT ON COLUMN weight_shift.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN weight_shift.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN weight_shift.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN weight_shift.policy IS
+    'The recipe''s alias of the policy that chose the calibration subset.';
+COMMENT ON COLUMN weight_shift.policy_kind IS 'Registry name of the policy.';
+COMMENT ON COLUMN weight_shift.size IS 'Calibration documents in the subset (count).';
+COMMENT ON COLUMN weight_shift.seed IS 'Seed of the calibration draw.';
+COMMENT ON COLUMN weight_shift.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN weight_shift.rounding IS 'How weights are rounded: nearest, gpfq, ...';
+COMMENT ON COLUMN weight_shift.preset IS 'Quantization preset that the scheme starts from.';
+COMMENT ON COLUMN weight_shift.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN weight_shift.site IS 'Where in the network: the tensor or quantizer.';
+COMMENT ON COLUMN weight_shift.pair IS 'Which two samples are compared.';
+COMMENT ON COLUMN weight_shift.site_bits IS 'Bit width at this site (bits).';
+COMMENT ON COLUMN weight_shift.ks IS
+    'Two-sample Kolmogorov-Smirnov D, in [0, 1]; 0 = same distribution.';
+COMMENT ON COLUMN weight_shift.wasserstein IS
+    'Wasserstein-1 distance divided by the first sample''s standard deviation (no unit); 0 = same.';
+COMMENT ON COLUMN weight_shift.sqnr_db IS
+    'Signal to quantization noise ratio (dB); higher is better.';
+COMMENT ON COLUMN weight_shift.code_change_rate IS
+    'Share of integer codes that differ from nearest rounding, in [0, 1].';
+COMMENT ON COLUMN weight_shift.mean_code_change IS
+    'Mean |difference| of integer codes from nearest rounding (codes).';
+COMMENT ON COLUMN weight_shift.tail_p999 IS
+    '99.9th percentile of |value|, second sample over first (ratio); below 1 = tail lost.';
+COMMENT ON COLUMN weight_shift.tail_p9999 IS
+    '99.99th percentile of |value|, second sample over first (ratio); below 1 = tail lost.';
+COMMENT ON COLUMN weight_shift.threshold IS
+    'Clipping threshold of the quantizer (the values'' own unit).';
+COMMENT ON COLUMN weight_shift.n_a IS 'Size of the first sample (count).';
+COMMENT ON COLUMN weight_shift.n_b IS 'Size of the second sample (count).';
+COMMENT ON COLUMN weight_shift.ks_p IS
+    'p-value of ks; means nothing at these sample sizes, never lead with it.';
+COMMENT ON COLUMN weight_shift.cell_id IS 'Hash of what decides the numbers; equal cells share it.';
+COMMENT ON COLUMN weight_shift.subset_id IS
+    'Hash of the ordered calibration documents; `calibkit show` takes it.';
+
+COMMENT ON VIEW activation_shift IS
+    'One row per (recipe, model, model_seed, policy, size, seed, cell, activation quantizer, pair): how far the quantized activations are from the float ones, and how the calibrated range fits them.';
+COMMENT ON COLUMN activation_shift.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN activation_shift.recipe IS 'Name of the recipe; its latest version is shown.';
+COMMENT ON COLUMN activation_shift.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN activation_shift.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN activation_shift.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN activation_shift.policy IS
+    'The recipe''s alias of the policy that chose the calibration subset.';
+COMMENT ON COLUMN activation_shift.policy_kind IS 'Registry name of the policy.';
+COMMENT ON COLUMN activation_shift.size IS 'Calibration documents in the subset (count).';
+COMMENT ON COLUMN activation_shift.seed IS 'Seed of the calibration draw.';
+COMMENT ON COLUMN activation_shift.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN activation_shift.rounding IS 'How weights are rounded: nearest, gpfq, ...';
+COMMENT ON COLUMN activation_shift.preset IS 'Quantization preset that the scheme starts from.';
+COMMENT ON COLUMN activation_shift.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN activation_shift.site IS 'Where in the network: the tensor or quantizer.';
+COMMENT ON COLUMN activation_shift.pair IS 'Which two samples are compared.';
+COMMENT ON COLUMN activation_shift.site_bits IS 'Bit width at this site (bits).';
+COMMENT ON COLUMN activation_shift.ks IS
+    'Two-sample Kolmogorov-Smirnov D, in [0, 1]; 0 = same distribution.';
+COMMENT ON COLUMN activation_shift.wasserstein IS
+    'Wasserstein-1 distance divided by the first sample''s standard deviation (no unit); 0 = same.';
+COMMENT ON COLUMN activation_shift.sqnr_db IS
+    'Signal to quantization noise ratio (dB); higher is better.';
+COMMENT ON COLUMN activation_shift.clip_rate IS
+    'Share of values outside the quantizer''s range, in [0, 1].';
+COMMENT ON COLUMN activation_shift.range_use IS
+    'Share of the quantizer''s range that the values use, in [0, 1].';
+COMMENT ON COLUMN activation_shift.tail_p999 IS
+    '99.9th percentile of |value|, second sample over first (ratio); below 1 = tail lost.';
+COMMENT ON COLUMN activation_shift.tail_p9999 IS
+    '99.99th percentile of |value|, second sample over first (ratio); below 1 = tail lost.';
+COMMENT ON COLUMN activation_shift.threshold IS
+    'Clipping threshold of the quantizer (the values'' own unit).';
+COMMENT ON COLUMN activation_shift.n_a IS 'Size of the first sample (count).';
+COMMENT ON COLUMN activation_shift.n_b IS 'Size of the second sample (count).';
+COMMENT ON COLUMN activation_shift.ks_p IS
+    'p-value of ks; means nothing at these sample sizes, never lead with it.';
+COMMENT ON COLUMN activation_shift.cell_id IS
+    'Hash of what decides the numbers; equal cells share it.';
+COMMENT ON COLUMN activation_shift.subset_id IS
+    'Hash of the ordered calibration documents; `calibkit show` takes it.';
+
+COMMENT ON VIEW subset_profile IS
+    'One row per subset: what its documents look like, and who asked for it.';
+COMMENT ON COLUMN subset_profile.subset_id IS
+    'Hash of the ordered calibration documents; `calibkit show` takes it.';
+COMMENT ON COLUMN subset_profile.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN subset_profile.size IS 'Calibration documents in the subset (count).';
+COMMENT ON COLUMN subset_profile.policies IS
+    'Aliases of the policies that chose this subset, comma-separated.';
+COMMENT ON COLUMN subset_profile.seeds IS 'Seeds that gave this subset.';
+COMMENT ON COLUMN subset_profile.pool IS 'Split that it was drawn from.';
+COMMENT ON COLUMN subset_profile.requests IS 'Ways in which it was asked for (count).';
+COMMENT ON COLUMN subset_profile.documents IS 'Documents in the subset (count).';
+COMMENT ON COLUMN subset_profile.tokens IS
+    'Tokens in the subset, without the begin and end marks (count).';
+COMMENT ON COLUMN subset_profile.length_p10 IS '10th percentile of document length (tokens).';
+COMMENT ON COLUMN subset_profile.length_p50 IS 'Median document length (tokens).';
+COMMENT ON COLUMN subset_profile.length_p90 IS '90th percentile of document length (tokens).';
+COMMENT ON COLUMN subset_profile.oov_share IS 'Share of tokens outside the vocabulary, in [0, 1].';
+COMMENT ON COLUMN subset_profile.vocabulary_coverage IS
+    'Share of the vocabulary that occurs in the subset, in [0, 1].';
+COMMENT ON COLUMN subset_profile.label_total_variation IS
+    'Total variation distance between the subset''s and the pool''s label mix, in [0, 1]; 0 = same mix.';
+COMMENT ON COLUMN subset_profile.label_mix IS
+    'Label name -> share of the subset''s documents (JSON).';
+COMMENT ON COLUMN subset_profile.created_at IS 'When it was first built (UTC).';
+
+COMMENT ON VIEW progress IS
+    'One row per recipe, in its latest version: planned = done + failed + missing.';
+COMMENT ON COLUMN progress.recipe IS 'Name of the recipe; its latest version is shown.';
+COMMENT ON COLUMN progress.planned IS 'Cells in the recipe''s grid (count).';
+COMMENT ON COLUMN progress.done IS 'Cells with every noise level measured (count).';
+COMMENT ON COLUMN progress.failed IS 'Cells not done whose last attempt failed (count).';
+COMMENT ON COLUMN progress.missing IS 'Cells neither done nor failed (count).';
+
+COMMENT ON VIEW failed IS
+    'One row per planned cell of the latest recipe versions that failed and is still not done, with its latest failure. Empty when all is well.';
+COMMENT ON COLUMN failed.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN failed.recipe IS 'Name of the recipe; its latest version is shown.';
+COMMENT ON COLUMN failed.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN failed.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN failed.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN failed.policy IS
+    'The recipe''s alias of the policy that chose the calibration subset.';
+COMMENT ON COLUMN failed.policy_kind IS 'Registry name of the policy.';
+COMMENT ON COLUMN failed.size IS 'Calibration documents in the subset (count).';
+COMMENT ON COLUMN failed.seed IS 'Seed of the calibration draw.';
+COMMENT ON COLUMN failed.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN failed.rounding IS 'How weights are rounded: nearest, gpfq, ...';
+COMMENT ON COLUMN failed.preset IS 'Quantization preset that the scheme starts from.';
+COMMENT ON COLUMN failed.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN failed.stage IS 'What was being done when it failed.';
+COMMENT ON COLUMN failed.error_type IS 'Class of the error.';
+COMMENT ON COLUMN failed.message IS 'What went wrong, and what to do.';
+COMMENT ON COLUMN failed.attempts IS 'Failed attempts so far (count).';
+COMMENT ON COLUMN failed.failed_at IS 'When it last failed (UTC).';
+COMMENT ON COLUMN failed.host IS 'Machine that did it.';
+COMMENT ON COLUMN failed.run_id IS 'Run that did it.';
+COMMENT ON COLUMN failed.plan_key IS 'Hash of the planned cell''s inputs.';
+COMMENT ON COLUMN failed.failure_id IS 'Id of the latest failure.';
+COMMENT ON COLUMN failed.traceback IS 'Python traceback of the latest failure.';
+
+COMMENT ON VIEW provenance IS
+    'One row per measured (recipe, planned cell): which inputs, host, run, commit and versions made its numbers.';
+COMMENT ON COLUMN provenance.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN provenance.recipe IS 'Name of the recipe; its latest version is shown.';
+COMMENT ON COLUMN provenance.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN provenance.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN provenance.policy IS
+    'The recipe''s alias of the policy that chose the calibration subset.';
+COMMENT ON COLUMN provenance.size IS 'Calibration documents in the subset (count).';
+COMMENT ON COLUMN provenance.seed IS 'Seed of the calibration draw.';
+COMMENT ON COLUMN provenance.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN provenance.rounding IS 'How weights are rounded: nearest, gpfq, ...';
+COMMENT ON COLUMN provenance.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN provenance.cell_id IS 'Hash of what decides the numbers; equal cells share it.';
+COMMENT ON COLUMN provenance.plan_key IS 'Hash of the planned cell''s inputs.';
+COMMENT ON COLUMN provenance.recipe_id IS 'Hash of the recipe version.';
+COMMENT ON COLUMN provenance.corpus_id IS 'Hash of the corpus content.';
+COMMENT ON COLUMN provenance.model_id IS 'Hash of the float model''s weights.';
+COMMENT ON COLUMN provenance.subset_id IS
+    'Hash of the ordered calibration documents; `calibkit show` takes it.';
+COMMENT ON COLUMN provenance.test_id IS 'Hash of the set of test documents.';
+COMMENT ON COLUMN provenance.scheme IS 'The whole quantization scheme (JSON).';
+COMMENT ON COLUMN provenance.arithmetic IS 'float-torch, float-native or integer.';
+COMMENT ON COLUMN provenance.device IS 'Device class: cpu or cuda.';
+COMMENT ON COLUMN provenance.harness IS 'Version of the quantize-and-evaluate harness.';
+COMMENT ON COLUMN provenance.measured_at IS 'When the cell was measured (UTC).';
+COMMENT ON COLUMN provenance.seconds IS
+    'Wall time of the whole cell (seconds); the same in each of its noise rows.';
+COMMENT ON COLUMN provenance.stages IS 'Wall time per stage (JSON, seconds).';
+COMMENT ON COLUMN provenance.peak_mb IS 'Peak memory of the process (MB).';
+COMMENT ON COLUMN provenance.host IS 'Machine that did it.';
+COMMENT ON COLUMN provenance.run_id IS 'Run that did it.';
+COMMENT ON COLUMN provenance.command IS 'Command line of the run.';
+COMMENT ON COLUMN provenance.started_at IS 'When the run started (UTC).';
+COMMENT ON COLUMN provenance.workers IS
+    'Worker processes of the run (count); never changes a number.';
+COMMENT ON COLUMN provenance.git_commit IS
+    'Commit of the working directory, if it is a git repository.';
+COMMENT ON COLUMN provenance.git_dirty IS 'Whether that working directory had uncommitted changes.';
+COMMENT ON COLUMN provenance.versions IS 'Versions of Python and packages (JSON).';
