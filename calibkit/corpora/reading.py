@@ -1,0 +1,118 @@
+"""Corpora read back from the store: the latest version of a name, and documents of a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from duckdb import DuckDBPyConnection
+from numpy.typing import NDArray
+
+from calibkit.errors import BadInput, UnknownName
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One version of a corpus. labels: names by label id; documents: how many per split."""
+
+    corpus_id: str
+    name: str
+    version: int
+    labels: tuple[str, ...]
+    documents: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Documents in doc_id order: ids, clean texts, label ids (int64, by ``Corpus.labels``)."""
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    label_ids: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def find_corpus(con: DuckDBPyConnection, name: str) -> Corpus:
+    """Return the latest version of the corpus called ``name``; UnknownName when there is none."""
+    found = con.execute(
+        "SELECT corpus_id, version FROM corpora WHERE name = ?"
+        " ORDER BY CAST(version AS INTEGER) DESC LIMIT 1",
+        [name],
+    ).fetchall()
+    if not found:
+        known = [str(n) for (n,) in con.execute("SELECT DISTINCT name FROM corpora").fetchall()]
+        raise UnknownName(
+            "corpus",
+            name,
+            known,
+            f"; `calibkit ingest {name} --train FILE --valid FILE --test FILE` makes it",
+        )
+    corpus_id, version = found[0]
+    labels = con.execute(
+        "SELECT label FROM labels WHERE corpus_id = ? ORDER BY label_id", [corpus_id]
+    ).fetchall()
+    counts = con.execute(
+        "SELECT split, count(*) FROM documents WHERE corpus_id = ? GROUP BY split", [corpus_id]
+    ).fetchall()
+    size = dict(counts)
+    return Corpus(
+        corpus_id=corpus_id,
+        name=name,
+        version=int(version),
+        labels=tuple(label for (label,) in labels),
+        documents={split: size[split] for split in SPLITS if split in size},
+    )
+
+
+def documents(
+    con: DuckDBPyConnection,
+    corpus: Corpus,
+    split: str,
+    *,
+    share: float = 1.0,
+    limit: int | None = None,
+    leave_out_in_test: bool = False,
+) -> Documents:
+    """Return the documents of a split in doc_id order.
+
+    share: the first round(share * n) of the whole split (at least one) in the order of the keyed
+    draw 'share'; leave_out_in_test: then without those whose text stands in the test split; limit:
+    of these, the first ones in the order of the keyed draw 'limit'.
+
+    Raises UnknownName for a split that the corpus lacks, BadInput for a share outside (0, 1].
+    """
+    if split not in corpus.documents:
+        raise UnknownName(f"split of corpus {corpus.name!r}", split, corpus.documents)
+    if not 0 < share <= 1:
+        raise BadInput(f"share of corpus {corpus.name!r} is {share!r}; allowed: above 0, up to 1")
+    if limit is not None and limit < 1:
+        raise BadInput(f"limit of documents is {limit!r}; allowed: 1 and more")
+    kept = max(1, round(share * corpus.documents[split]))
+    rows = con.execute(
+        f"""
+        WITH shared AS (
+            SELECT doc_id, text, label_id, in_test
+            FROM documents WHERE corpus_id = $corpus AND split = $split
+            {_first("share", kept) if kept < corpus.documents[split] else ""}
+        ), wanted AS (
+            SELECT * FROM shared {"WHERE NOT in_test" if leave_out_in_test else ""}
+            {_first("limit", limit) if limit is not None else ""}
+        )
+        SELECT doc_id, text, label_id FROM wanted ORDER BY doc_id
+        """,
+        {"corpus": corpus.corpus_id, "split": split},
+    ).fetchnumpy()
+    return Documents(
+        ids=tuple(np.asarray(rows["doc_id"]).tolist()),
+        texts=tuple(np.asarray(rows["text"]).tolist()),
+        label_ids=np.asarray(rows["label_id"], dtype=np.int64),
+    )
+
+
+def _first(purpose: str, count: int) -> str:
+    """Return SQL for the first rows of a keyed draw with seed 0 (calibkit.identity.draw_key)."""
+    return f"ORDER BY md5('calibkit1:0:{purpose}:' || doc_id), doc_id LIMIT {int(count)}"
