@@ -1,0 +1,211 @@
+"""``calibkit evaluate``: everything a recipe asks for, as far as the store lacks it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from calibkit.cli import progress
+from calibkit.cli.notes import note
+from calibkit.cli.output import Output, data_options
+from calibkit.cli.session import Session, pass_session
+from calibkit.cli.summary import cell_words, read_summary
+from calibkit.cli.table import Table
+from calibkit.cli.text import one_line
+from calibkit.errors import Incomplete
+
+if TYPE_CHECKING:
+    from calibkit.recipe import Recipe
+    from calibkit.store import Store
+    from calibkit.sweep.plan import Plan
+
+MOST_FAILURES = 10
+"""So many failed cells are told one by one; the view `failed` has them all."""
+
+SHOWN = ("state", "model", "model_seed", "policy", "size", "seed", "bits", "rounding", "preset")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("-n", "--dry-run", is_flag=True, help="Show the cells and their state; run nothing.")
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Processes that measure cells; never changes a number. [default: the number of cores]",
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "serial"]),
+    default="local",
+    show_default=True,
+    help="Where cells run: in worker processes, or one after the other in this one.",
+)
+@click.option(
+    "--where",
+    metavar="SQL",
+    help="Only cells that meet this condition, for example \"bits = 4 AND model = 'generative'\".",
+)
+@click.option(
+    "--max-time",
+    metavar="MIN",
+    type=click.FloatRange(0, min_open=True),
+    help="Start no further cell after MIN minutes.",
+)
+@click.option(
+    "--limit-documents",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Measure only N test documents, the same ones always; these are other results.",
+)
+@data_options
+@pass_session
+def evaluate(
+    session: Session,
+    *,
+    recipe: Path,
+    dry_run: bool,
+    workers: int | None,
+    executor: Literal["local", "serial"],
+    where: str | None,
+    max_time: float | None,
+    limit_documents: int | None,
+    output: Output,
+) -> None:
+    """Quantize and measure what RECIPE asks for.
+
+    Only what the store lacks: ingests the corpus, trains the float models, builds the subsets and runs the cells, then
+    prints the summary. Running the same command again picks up where the last one stopped, also
+    after it was killed. The exit code is 1 while any cell is missing or failed.
+
+    \b
+    Examples:
+      calibkit evaluate recipes/quickstart.yaml
+      calibkit evaluate recipes/quickstart.yaml --dry-run
+      calibkit evaluate recipes/agnews-policies.yaml --workers 2 --max-time 60
+      calibkit evaluate recipes/agnews-policies.yaml --where "bits = 4"
+    """
+    from calibkit.recipe import load_recipe
+
+    loaded = load_recipe(recipe)
+    if dry_run:
+        from calibkit.sweep.plan import plan
+
+        _show_plan(
+            plan(session.store, loaded, limit_documents=limit_documents, where=where), output
+        )
+        return
+
+    from calibkit.sweep.run import run
+
+    store = session.store
+    watcher = progress.watcher()
+    try:
+        report = run(
+            store,
+            loaded,
+            workers=workers or cores(),
+            executor=executor,
+            where=where,
+            max_time=max_time,
+            limit_documents=limit_documents,
+            watcher=watcher,
+        )
+    except KeyboardInterrupt:
+        watcher.close()
+        note("the same command goes on from here")
+        raise
+    finally:
+        watcher.close()
+
+    _show_summary(store, loaded, output)
+    took = progress.duration(report.seconds)
+    note(
+        f"{report.measured:,} cells measured in {took}; {report.done:,} of {report.planned:,} done"
+    )
+    if report.failed:
+        _tell_failures(store, loaded)
+    _tell_next(session, loaded)
+    if report.failed or report.missing:
+        raise Incomplete(
+            f"{report.failed:,} cells failed and {report.missing:,} are missing of"
+            f" {report.planned:,}; run the same command again to measure them"
+        )
+
+
+def _show_plan(plan: Plan, output: Output) -> None:
+    cells = [cell.columns() for cell in plan.cells if cell.ordinal in plan.wanted]
+    output.table(Table.of(cells, SHOWN if output.is_for_people else ()))
+    counts = plan.counts
+    note(
+        f"{counts['planned']:,} cells planned: {counts['done']:,} done,"
+        f" {counts['failed']:,} failed, {counts['missing']:,} missing"
+    )
+    to_do = [cell.point for cell in plan.to_do()]
+    levels = len(plan.recipe.measure.levels)
+    models = len({(point.model, point.model_seed) for point in to_do})
+    subsets = len({(point.policy, point.size, point.seed) for point in to_do})
+    note(
+        f"a run would measure {len(to_do):,} cells at {levels} noise levels each"
+        f" = {levels * len(to_do):,} evaluations, from {models} float models and {subsets} subsets"
+    )
+
+
+def _show_summary(store: Store, recipe: Recipe, output: Output) -> None:
+    with store.reading() as con:
+        summary = read_summary(con, recipe.name)
+    if output.is_for_people:
+        output.table(summary.for_people(), below=f"\n{summary.caption()}")
+    else:
+        output.table(summary.in_full())
+
+
+def _tell_failures(store: Store, recipe: Recipe) -> None:
+    with store.reading() as con:
+        failed = con.execute(
+            "SELECT model, model_seed, policy, size, seed, bits, rounding, stage, message"
+            " FROM failed WHERE recipe = ?",
+            [recipe.name],
+        ).fetchall()
+    for *cell, stage, message in failed[:MOST_FAILURES]:
+        note(f"FAILED {cell_words(cell)}: {stage}: {one_line(message)}")
+    if len(failed) > MOST_FAILURES:
+        note(f'and {len(failed) - MOST_FAILURES:,} more: calibkit sql "FROM failed"')
+
+
+def _tell_next(session: Session, recipe: Recipe) -> None:
+    store = session.store_option
+    calibkit = "calibkit" if store is None else f"calibkit --store {shlex.quote(str(store))}"
+    where = f"WHERE recipe = '{recipe.name}' AND noise = 0"
+    policies = list(dict.fromkeys(recipe.grid.policy))
+    known = "random" if "random" in policies else policies[0]
+    other = next((name for name in reversed(policies) if name != known), None)
+    queries = [
+        "SELECT model, policy, bits, accuracy, ci_low, ci_high, draws FROM summary"
+        f" {where} ORDER BY accuracy DESC"
+    ]
+    if other is not None:
+        queries.append(f"FROM compare('{other}', '{known}') {where} ORDER BY gain DESC")
+    else:
+        queries.append(f"FROM label_results {where} ORDER BY accuracy")
+    note("Next:")
+    for query in queries:
+        note(f"  {calibkit} sql {_in_shell(query)}")
+    note(f"  {calibkit} show {shlex.quote(recipe.name)}")
+
+
+def _in_shell(text: str) -> str:
+    """Return a shell word; in double quotes where that is safe, since SQL has single ones."""
+    return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
