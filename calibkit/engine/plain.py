@@ -19,6 +19,7 @@ from calibkit.quantize.networks import (
     activation_impl,
     activation_proxies,
     quantized_weight,
+    weight_proxies,
 )
 from calibkit.ragged import Ragged
 
@@ -57,7 +58,7 @@ def evaluate(
 
     The generative decoder is factored: its input quantizer works element by element, so logits
     are W_h q(h) + (W_v q(v_y) + b), one product over h for all labels. Equal to decoding once a
-    label up to the order of float32 sums.
+    label up to the order of float32 sums. The classifier's logits are exact, so that its ties are.
     """
     classes = _classes(network)
     scores = np.empty((len(tokens), classes), dtype=np.float64)
@@ -75,8 +76,8 @@ def evaluate(
                 token_parts.append(token_nll)
             else:
                 assert isinstance(network, QuantDiscriminative)
-                logits = network.classifier(network.pooled(states, one.lengths))
-                scores[one.rows] = torch.log_softmax(logits.to(torch.float64), dim=1).numpy()
+                logits = classifier_logits(network, network.pooled(states, one.lengths))
+                scores[one.rows] = torch.log_softmax(logits, dim=1).numpy()
     nll = -scores[np.arange(len(tokens)), labels]
     if head is None:
         token_parts = [nll.astype(np.float32)]
@@ -94,6 +95,28 @@ def _classes(network: QuantClassifier) -> int:
         return int(network.label_embedding.num_embeddings)
     assert isinstance(network, QuantDiscriminative)
     return int(network.classifier.out_features)
+
+
+def classifier_logits(network: QuantDiscriminative, pooled: Tensor) -> Tensor:
+    """Return the classifier's logits (n, labels) float64, from its integer accumulators.
+
+    Few-bit logits tie often, and float32 sums would break the ties by their rounding noise, which
+    changes with the batch. Whole numbers below 2^53 are exact in float64: equal accumulators give
+    equal logits. The same numbers as ``network.classifier`` up to that noise.
+    """
+    proxy = activation_proxies(network)["classifier.input"]
+    if not proxy.is_quant_enabled:
+        logits: Tensor = network.classifier(pooled)
+        return logits.to(torch.float64)
+    value, step = activation_impl(proxy)(pooled)[:2]
+    layer = network.classifier
+    weight, weight_step = weight_proxies(network)["classifier"].tensor_quant(layer.weight)[:2]
+    codes = torch.round(value / step).to(torch.float64)
+    weight_codes = torch.round(weight / weight_step).to(torch.float64)
+    unit = (step.to(torch.float64) * weight_step.to(torch.float64)).reshape(-1)
+    bias = layer(torch.zeros_like(pooled[:1])).to(torch.float64)  # quantized as Brevitas does
+    exact: Tensor = (codes @ weight_codes.T + torch.round(bias / unit)) * unit
+    return exact
 
 
 class Decoder:

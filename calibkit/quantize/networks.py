@@ -105,7 +105,9 @@ class QuantDiscriminative(QuantClassifier):
         """Return the mean (batch, hidden) of the states over each document's real tokens."""
         steps = torch.arange(states.shape[1], device=states.device)
         real = (steps < lengths[:, None]).to(states.dtype)
-        return (states * real[:, :, None]).sum(1) / lengths[:, None].to(states.dtype)
+        # in float64 the sum does not depend on how far the batch is padded
+        total = (states * real[:, :, None]).sum(1, dtype=torch.float64)
+        return (total / lengths[:, None]).to(states.dtype)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (batch, labels)."""
