@@ -11,6 +11,7 @@ import importlib
 import multiprocessing
 import os
 import signal
+import threading
 import time
 import traceback
 from collections import deque
@@ -176,6 +177,8 @@ class Local:
             if waiting and stop():
                 waiting.clear()
                 continue
+            # one that died idle had no task, so it costs none a retry
+            crew[:] = [one for one in crew if one.task is not None or one.process.is_alive()]
             while len(crew) < min(self.workers, _busy(crew) + len(waiting)):
                 crew.append(_Worker(self.fn))
             for worker in crew:
@@ -253,7 +256,7 @@ class _Worker:
         task = self.task
         try:
             kind, content = self.pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # OSError: killed in the middle of a message
             self.process.join(timeout=5)
             code = self.process.exitcode
             seconds = time.perf_counter() - self.since
@@ -275,18 +278,28 @@ class _Worker:
             self.process.join()
 
 
+def _leave_with_parent() -> None:
+    """End this worker, busy or not, as soon as its parent is gone, however that happened."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
 def _serve(pipe: Connection[Any, Any], fn: str) -> None:
     """Run tasks until the parent closes the pipe (or is gone)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    function = None
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+    def call(payload: Any, report: Report) -> None:
+        find_function(fn)(payload, report)  # found here, so that a failing import is told
+
     while True:
         try:
             payload = pipe.recv()
         except (EOFError, OSError):
             return
-        if function is None:
-            function = find_function(fn)
-        seconds, failure = attempt(function, payload, lambda facts: pipe.send(("progress", facts)))
+        seconds, failure = attempt(call, payload, lambda facts: pipe.send(("progress", facts)))
         try:
             pipe.send(("outcome", (seconds, failure)))
         except (BrokenPipeError, OSError):
