@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from calibkit.engine.gram import linear_gram
 from calibkit.engine.statistics import collect_statistics
+from calibkit.errors import BadInput
 from calibkit.quantize.networks import (
     Arrays,
     QuantClassifier,
@@ -62,7 +63,10 @@ def calibrate(
 
     kind: discriminative or generative; arrays: its state dict; subset: in calibration order;
     statistics: those of `collect_statistics` for this model and subset, where already at hand.
+    Raises BadInput for an empty subset.
     """
+    if not len(subset):
+        raise BadInput("the calibration subset is empty; ranges need at least one document")
     with torch.inference_mode():
         if scheme.observer == "brevitas":
             thresholds = brevitas_thresholds(kind, arrays, subset, scheme)

@@ -39,7 +39,7 @@ def gpfq(weight: Tensor, scale: Tensor, bits: int, gram: Gram) -> Tensor:
     exact = weight.to(torch.float64)
     step = scale.to(torch.float64)
     diagonal = h.diagonal()
-    codes = round_nearest(exact, step, bits)
+    codes = round_nearest(weight, scale, bits).to(torch.float64)
     chosen = codes * step
     for t in range(exact.shape[1]):
         if diagonal[t] <= 0:

@@ -160,6 +160,7 @@ def scheme_from_dict(plain: Mapping[str, Any]) -> Scheme:
 
 
 DEFAULT_OBSERVER_BATCH = 64
+BREVITAS_PERCENTILE = 99.999
 
 PRESETS: dict[str, dict[str, Any]] = {
     "brevitas-default": {
@@ -167,7 +168,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "observer": "calibkit",
         "observer_batch": DEFAULT_OBSERVER_BATCH,
         "ranges": "percentile",
-        "percentile": 99.999,
+        "percentile": BREVITAS_PERCENTILE,
         "symmetric": True,
         "separate_io": False,
         "separate_hv": False,
@@ -213,6 +214,9 @@ def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
         refuse(("arithmetic",), settings.arithmetic, "float-torch")
     if settings.observer == "brevitas" and settings.ranges not in (None, "percentile"):
         found.append((("ranges",), "observer brevitas only has the estimator percentile"))
+    if settings.observer == "brevitas" and settings.percentile not in (None, BREVITAS_PERCENTILE):
+        message = f"observer brevitas only has the percentile {BREVITAS_PERCENTILE}; leave it out"
+        found.append((("percentile",), message))
     return found
 
 
