@@ -1,0 +1,81 @@
+import pytest
+
+from calibkit.errors import BadInput
+from calibkit.quantize.schemes import (
+    SchemeSettings,
+    resolve,
+    rounding_name,
+    scheme_from_dict,
+    settings_from,
+    unmatched_patterns,
+)
+
+
+def test_a_scheme_survives_its_own_plain_form():
+    settings = SchemeSettings(
+        bits={"lstm.cell": 8, "lstm.*": 6}, ranges={"input": "minmax"}, percentile=99
+    )
+    scheme = resolve(settings, bits=4, rounding="gpfq")
+    again = scheme_from_dict(scheme.as_dict())
+    assert again == scheme
+    assert again.id == scheme.id
+
+
+def test_the_first_pattern_that_matches_decides_and_the_grid_fills_the_rest():
+    scheme = resolve(SchemeSettings(bits={"lstm.cell": 8, "lstm.*": 6}), bits=4)
+    sites = ("lstm.cell", "lstm.io", "lstm.weight_cell", "input", "decoder")
+    assert [scheme.bits_of(s) for s in sites] == [8, 6, 6, 4, 4]
+    by_site = resolve(SchemeSettings(ranges={"lstm.*": "minmax"}), bits=4)
+    assert by_site.estimator_of("lstm.io") == "minmax"
+    assert by_site.estimator_of("input") == "percentile"
+
+
+def test_a_grid_axis_overrides_the_settings_and_they_the_preset():
+    settings = SchemeSettings(rounding="gpfq", percentile=99.5)
+    assert resolve(settings, bits=4).rounding_of("linear") == "gpfq"
+    assert resolve(settings, bits=4, rounding="nearest").rounding_of("linear") == "nearest"
+    assert resolve(settings, bits=4).percentile == 99.5
+    assert rounding_name(resolve(settings, bits=4)) == "gpfq"
+
+
+def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
+    own = [resolve(SchemeSettings(observer_batch=n), bits=4).id for n in (8, 64)]
+    theirs = [
+        resolve(SchemeSettings(observer="brevitas", observer_batch=n), bits=4).id for n in (8, 64)
+    ]
+    assert own[0] == own[1]
+    assert len({*own, *theirs}) == 3
+
+
+@pytest.mark.parametrize(
+    ("plain", "named"),
+    [
+        ({"preset": "paper"}, "preset"),
+        ({"ranges": "mse"}, "ranges"),
+        ({"ranges": {"input": "kl"}}, "ranges.input"),
+        ({"rounding": "gptq"}, "rounding"),
+        ({"rounding": {"gates": "gpfq"}}, "rounding.gates"),
+        ({"separate_io": True}, "separate_io"),
+        ({"dynamic": True}, "dynamic"),
+        ({"symmetric": False}, "symmetric"),
+        ({"arithmetic": "integer"}, "arithmetic"),
+        ({"observer": "brevitas", "ranges": "minmax"}, "ranges"),
+        ({"observer": "brevitas", "percentile": 99.9}, "percentile"),
+    ],
+)
+def test_what_this_version_cannot_do_is_refused_by_name(plain, named):
+    with pytest.raises(BadInput, match=rf"quantize\.{named}: "):
+        resolve(settings_from(plain), bits=4)
+
+
+@pytest.mark.parametrize("plain", [{"bits": {"input": 9}}, {"percentil": 99}, {"dynamic": 1}])
+def test_malformed_settings_name_the_key(plain):
+    with pytest.raises(BadInput, match=rf"quantize\.{next(iter(plain))}"):
+        settings_from(plain)
+
+
+def test_a_pattern_that_matches_no_quantizer_is_found():
+    settings = SchemeSettings(bits={"decoder": 8, "lsmt.*": 4})
+    assert [p for p, _ in unmatched_patterns(settings, ("generative",))] == [("bits", "lsmt.*")]
+    both = unmatched_patterns(settings, ("discriminative",))
+    assert {p for p, _ in both} == {("bits", "decoder"), ("bits", "lsmt.*")}
