@@ -18,7 +18,7 @@ from calibkit.curate.corpus import stored_corpus
 from calibkit.curate.encoding import Encoder, Library, artefacts_of
 from calibkit.errors import BadInput, Infeasible
 from calibkit.identity import canonical, content_id, ordered_hash
-from calibkit.models.settings import ModelSettings, settings_from
+from calibkit.models.settings import ModelSettings, settings_from, settings_from_dict
 from calibkit.policies import Draw, Policy, Pool, select
 from calibkit.policies.profile import Profile, profile
 from calibkit.store.connection import Store
@@ -243,7 +243,7 @@ def read_subset(con: duckdb.DuckDBPyConnection, subset_id: str) -> BuiltSubset:
 def find_model(con: duckdb.DuckDBPyConnection, name: str) -> ModelArtefact:
     """Return a trained model by (a prefix of) its id or key."""
     rows = con.execute(
-        "SELECT model_key, model_id, kind, settings FROM models "
+        "SELECT model_key, model_id, settings FROM models "
         "WHERE starts_with(model_id, ?) OR starts_with(model_key, ?) ORDER BY model_key",
         [name, name],
     ).fetchall()
@@ -252,11 +252,8 @@ def find_model(con: duckdb.DuckDBPyConnection, name: str) -> ModelArtefact:
         raise BadInput(
             f"{what} with an id that starts with {name!r}; `calibkit list models` shows them"
         )
-    key, identity, kind, settings = rows[0]
-    values = {k: v for k, v in json.loads(settings).items() if k != "kind"}
-    if kind == "discriminative":
-        values.pop("prior", None)
-    return ModelArtefact(key, identity, settings_from(kind, values))
+    key, identity, settings = rows[0]
+    return ModelArtefact(key, identity, settings_from_dict(json.loads(settings)))
 
 
 def build_subset(

@@ -45,8 +45,11 @@ class ModelSettings:
     prior: Prior = "train"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return every setting by name, in field order; the input of an identity."""
-        return dataclasses.asdict(self)
+        """Return every setting of the kind by name, in field order; the input of an identity."""
+        settings = dataclasses.asdict(self)
+        if self.kind == "discriminative":
+            del settings["prior"]  # it has none
+        return settings
 
 
 _DEFAULTS: dict[Kind, dict[str, Any]] = {
@@ -94,6 +97,12 @@ def settings_from(kind: str, values: Mapping[str, Any] | None = None) -> ModelSe
             raise UnknownName(f"setting of a {known} model", str(key), allowed)
         chosen[key] = _checked(key, value)
     return ModelSettings(kind=known, **chosen)
+
+
+def settings_from_dict(plain: Mapping[str, Any]) -> ModelSettings:
+    """Rebuild settings from `ModelSettings.as_dict`."""
+    values = dict(plain)
+    return settings_from(values.pop("kind"), values)
 
 
 def _checked(key: str, value: Any) -> Any:

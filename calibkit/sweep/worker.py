@@ -17,7 +17,7 @@ from calibkit.identity import HARNESS
 from calibkit.measure.collapse import flags
 from calibkit.measure.shift import Shift, shift_between
 from calibkit.models.checkpoints import model_id, to_arrays
-from calibkit.models.settings import settings_from
+from calibkit.models.settings import settings_from_dict
 from calibkit.models.training import EpochReport, train
 from calibkit.quantize.networks import PORT, Arrays, build
 from calibkit.quantize.schemes import Scheme, scheme_from_dict
@@ -68,7 +68,7 @@ def train_model(job: TrainJob, report: Report) -> None:
             report({"epoch": epoch.epoch, "of": epoch.epochs, "accuracy": epoch.valid_accuracy})
 
         done = train(
-            settings_from(job.kind, {k: v for k, v in job.settings.items() if k != "kind"}),
+            settings_from_dict(job.settings),
             tokens,
             labels,
             valid_tokens,
