@@ -64,7 +64,7 @@ def label_names(dataset: Any, column: str) -> tuple[str, ...]:
 
 def parse_address(address: str) -> tuple[str, str | None]:
     """Return (path, config) of ``ORG/DATASET[:CONFIG]`` or of a local folder."""
-    if Path(address).is_dir():
+    if address and Path(address).is_dir():
         return address, None
     folder, _, config = address.rpartition(":")
     if folder and Path(folder).is_dir():

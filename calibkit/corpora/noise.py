@@ -119,7 +119,7 @@ def _neighbour_table() -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     table = np.zeros((128, 8), dtype=np.uint32)
     count = np.zeros(128, dtype=np.int64)
     for key, others in _key_neighbours().items():
-        for typed, instead in {(key, others), (key.upper(), others.upper())}:
+        for typed, instead in ((key.upper(), others.upper()), (key, others)):  # digits: the latter
             count[ord(typed)] = len(instead)
             table[ord(typed), : len(instead)] = [ord(other) for other in instead]
     return table, count

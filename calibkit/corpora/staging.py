@@ -135,13 +135,16 @@ class Staging:
 
         Raises BadInput with the problems of all rows, or for a corpus that can train nothing.
         """
-        self._check_labels()
+        if not self._problems.count:  # the clearest error first
+            self._check_train()
+        self._check_unseen()
         self._problems.settle()
+        self._check_train()
         self._split()
         self.con.execute(_FINISH, {"name": self._name})
         return self._staged()
 
-    def _check_labels(self) -> None:
+    def _check_train(self) -> None:
         place = self._places["train"]
         labels, texts, first = self._one(
             "SELECT count(DISTINCT label), count(DISTINCT text), min(label) FROM rows"
@@ -161,6 +164,8 @@ class Staging:
                 f"{place}: {labels:,} different labels; at most {self._limits.labels:,} are"
                 " allowed. Is --label-column the right column?"
             )
+
+    def _check_unseen(self) -> None:
         unseen = "split <> 'train' AND label NOT IN (SELECT label FROM rows WHERE split = 'train')"
         bad = self.con.execute(
             f"SELECT split, line, label FROM rows WHERE {unseen}"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from calibkit.corpora.text import clean
 from calibkit.errors import BadInput, CalibkitError
@@ -45,8 +46,7 @@ def check_name(name: str) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One document as a source gives it: where it stands, its raw text, its label."""
 
     line: int
@@ -81,11 +81,13 @@ class Problems:
         lines = list(self.listed)
         if more:
             lines.append(f"... and {more:,} more")
-        rows = "1 bad row" if self.count == 1 else f"{self.count:,} bad rows"
         if self.most:
-            end = f"more than {self.most:,} {rows.removeprefix('1 ')}, the most that may be left"
-            lines.append(f"{end} out: nothing was ingested. Repair the file or allow more")
+            lines.append(
+                f"more than {self.most:,} bad rows (--max-rejects): nothing was ingested. Repair"
+                " the file, or allow more"
+            )
         else:
+            rows = "1 bad row" if self.count == 1 else f"{self.count:,} bad rows"
             lines.append(
                 f"{rows}: nothing was ingested. Repair the file, or leave bad rows out on purpose"
                 " with --on-error skip --max-rejects N"
