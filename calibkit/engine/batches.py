@@ -41,6 +41,12 @@ class Batch:
         """Return the real positions (total, ...) of padded values (n, steps, ...), in order."""
         return padded.flatten(0, 1)[self.positions]
 
+    def pad(self, packed: Tensor) -> Tensor:
+        """Return packed values (total, width) in padded form (n, steps, width), zeros elsewhere."""
+        padded = packed.new_zeros(self.ids.numel(), packed.shape[1])
+        padded[self.positions] = packed
+        return padded.view(*self.ids.shape, packed.shape[1])
+
     @property
     def documents(self) -> Tensor:
         """Return, for each packed position, the document (0 .. n - 1) it belongs to."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,15 @@ class Evaluation:
     mean_abs_h: float
 
 
+States = Callable[[Batch], Tensor]
+"""Returns the hidden states (total, hidden) of a batch's packed positions."""
+
+
+def brevitas_states(network: QuantClassifier) -> States:
+    """Return the hidden states as Brevitas's own layers compute them."""
+    return lambda one: one.pack(network.hidden_states(one.ids))
+
+
 def padded_states(
     network: QuantClassifier, tokens: Ragged, *, batch: int = BATCH
 ) -> Iterator[tuple[Batch, Tensor]]:
@@ -52,9 +61,16 @@ def padded_states(
 
 
 def evaluate(
-    network: QuantClassifier, tokens: Ragged, labels: NDArray[np.int64], *, batch: int = BATCH
+    network: QuantClassifier,
+    tokens: Ragged,
+    labels: NDArray[np.int64],
+    *,
+    batch: int = BATCH,
+    states: States | None = None,
 ) -> Evaluation:
     """Return scores, predictions and cross-entropies of all documents.
+
+    states: what computes the hidden states; Brevitas's layers when not given.
 
     The generative decoder is factored: its input quantizer works element by element, so logits
     are W_h q(h) + (W_v q(v_y) + b), one product over h for all labels. Equal to decoding once a
@@ -64,10 +80,11 @@ def evaluate(
     scores = np.empty((len(tokens), classes), dtype=np.float64)
     token_parts: list[NDArray[np.float32]] = []
     magnitude, values = 0.0, 0
+    compute = states or brevitas_states(network)
     with torch.inference_mode():
         head = Decoder(network) if isinstance(network, QuantGenerative) else None
-        for one, states in padded_states(network, tokens, batch=batch):
-            packed = one.pack(states)
+        for one in batches(tokens, drop_last=head is not None, size=batch):
+            packed = compute(one)
             magnitude += float(packed.abs().sum(dtype=torch.float64))
             values += packed.numel()
             if head is not None:
@@ -76,7 +93,7 @@ def evaluate(
                 token_parts.append(token_nll)
             else:
                 assert isinstance(network, QuantDiscriminative)
-                logits = classifier_logits(network, network.pooled(states, one.lengths))
+                logits = classifier_logits(network, network.pooled(one.pad(packed), one.lengths))
                 scores[one.rows] = torch.log_softmax(logits, dim=1).numpy()
     nll = -scores[np.arange(len(tokens)), labels]
     if head is None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+Engine = Literal["auto", "plain", "torch"]
+"""Which implementation evaluates a cell; it never changes a number."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class CellJob:
     scheme: Mapping[str, Any]
     test: TestSet
     distributions: tuple[str, ...]
+    engine: Engine
     run_id: str
     host: str
 

@@ -24,6 +24,7 @@ from calibkit.sweep.executors import Executor, Failure, Local, Outcome, Progress
 from calibkit.sweep.jobs import (
     BaselineJob,
     CellJob,
+    Engine,
     ModelRef,
     NoiseLevel,
     Places,
@@ -79,12 +80,14 @@ def run(
     workers: int,
     watcher: Watcher,
     executor: Literal["local", "serial"] = "local",
+    engine: Engine = "auto",
     where: str | None = None,
     max_time: float | None = None,
     limit_documents: int | None = None,
 ) -> RunReport:
     """Measure every cell of the recipe that the store lacks.
 
+    engine: what evaluates a cell; it never changes a number, only the time.
     max_time: minutes after which no further cell is started. Whatever is finished is kept, also
     when the process is killed. Raises what planning and the store raise; a cell that fails is a
     row in ``failures`` and does not stop the others.
@@ -98,7 +101,7 @@ def run(
     watcher.step(f"{corpus.name}: {sum(corpus.documents.values()):,} documents")
     check_labels(recipe, corpus)
     planned = plan(store, recipe, limit_documents=limit_documents, where=where)
-    sweep = Sweep(store, recipe, corpus, planned, watcher, deadline, workers)
+    sweep = Sweep(store, recipe, corpus, planned, watcher, deadline, workers=workers, engine=engine)
     sweep.ledger.register()
     measured = 0
     if planned.to_do():
@@ -127,7 +130,9 @@ class Sweep:
         planned: Plan,
         watcher: Watcher,
         deadline: float | None,
+        *,
         workers: int,
+        engine: Engine,
     ) -> None:
         self.store = store
         self.recipe = recipe
@@ -135,6 +140,7 @@ class Sweep:
         self.plan = planned
         self.watcher = watcher
         self.deadline = deadline
+        self.engine = engine
         self.library = Library(store, corpus, recipe.corpus.share)
         self.builder = SubsetBuilder(self.library, recipe.corpus.pool)
         self.places = Places(store.artefacts, store.fragments)
@@ -391,6 +397,7 @@ class Sweep:
             scheme=scheme.as_dict(),
             test=test,
             distributions=self.recipe.measure.distributions,
+            engine=self.engine,
             run_id=self.ledger.run_id,
             host=self.ledger.host,
         )

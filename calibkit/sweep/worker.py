@@ -11,6 +11,7 @@ import time
 import torch
 
 from calibkit.engine.calibrate import Calibrated, calibrate
+from calibkit.engine.choice import states_by
 from calibkit.engine.plain import Evaluation, evaluate
 from calibkit.engine.shifts import FLOAT_QUANTIZED, activation_shifts, weight_shifts
 from calibkit.identity import HARNESS
@@ -140,13 +141,14 @@ def measure_cell(job: CellJob) -> None:
     arrays, _ = float_model(places, job.model.key)
     with clock.stage("calibrate"):
         done = _calibrated(job, arrays, scheme)
+    states = states_by(job.engine, done.network, labelled(places, job.test.clean_tokens)[0])
     rows = Rows(job.test.labels)
     clean: Evaluation | None = None
     for level in job.test.levels:
         tokens, labels = labelled(places, level.tokens)
         start = time.perf_counter()
         with clock.stage("evaluate"):
-            found = evaluate(done.network, tokens, labels)
+            found = evaluate(done.network, tokens, labels, states=states)
         if level.kind == "none":
             clean = found
         measured = rows.add(job.cell_id, level, found, labels)

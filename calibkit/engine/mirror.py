@@ -1,0 +1,115 @@
+"""The torch engine: a frozen quantized LSTM in one step loop, the same numbers as Brevitas.
+
+Every scale is frozen, so a quantizer is four in-place operations; weights are quantized once; the
+input-to-hidden products of all steps are one matrix product; finished documents leave the batch.
+Each arithmetic step is the one that Brevitas does, in its order, so that states are equal bit for
+bit wherever the BLAS sums a row of 100 products the same way for every shape (`agrees` checks).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from calibkit.engine.batches import Batch
+from calibkit.quantize.networks import (
+    QuantClassifier,
+    activation_impl,
+    activation_proxies,
+    gate_modules,
+    quantized_weight,
+)
+
+COLUMNS = ("input", "forget", "output", "cell")
+"""Order of the gates in the mirror's matrices: the three sigmoids side by side."""
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """A frozen quantizer: scale () or one per column, and the range of its integer codes."""
+
+    scale: Tensor
+    low: Tensor
+    high: Tensor
+
+    def apply_(self, x: Tensor) -> Tensor:
+        """Quantize and dequantize ``x`` in place, with Brevitas's operations."""
+        x.div_(self.scale).round_()
+        return x.clamp_(self.low, self.high).mul_(self.scale)
+
+
+class Mirror:
+    """The hidden states of a calibrated, frozen network."""
+
+    def __init__(self, network: QuantClassifier) -> None:
+        self.network = network
+        layer = network.lstm.layers[0][0]
+        proxies = activation_proxies(network)
+        self.site = {site: _quantizer(activation_impl(proxies[site])) for site in proxies}
+        gates = gate_modules(network)
+        names = [f"lstm.weight_{gate}" for gate in COLUMNS]
+        self.input_weight = torch.cat([quantized_weight(network, f"{n}.input") for n in names])
+        self.hidden_weight = torch.cat([quantized_weight(network, f"{n}.hidden") for n in names])
+        self.hidden_size = self.hidden_weight.shape[1]
+        probe = layer.io_quant(torch.zeros(1, self.input_weight.shape[1]))
+        biases = [layer.gate_params_fwd(gates[gate], probe)[2] for gate in COLUMNS]
+        self.bias = torch.cat([b.value if hasattr(b, "value") else b for b in biases])
+        self.embedding: Tensor = quantized_weight(network, "embedding")
+        self.accumulator = self._columns([f"lstm.acc_{gate}" for gate in COLUMNS])
+        self.sigmoid = self._columns([f"lstm.sigmoid_{gate}" for gate in COLUMNS[:3]])
+
+    def _columns(self, sites: list[str]) -> Quantizer:
+        """Put the quantizers of several gates side by side, one column block each."""
+        found = [self.site[site] for site in sites]
+        width = self.hidden_size
+
+        def spread(values: list[Tensor]) -> Tensor:
+            return torch.cat([value.reshape(1).expand(width) for value in values])
+
+        return Quantizer(
+            spread([q.scale for q in found]),
+            spread([q.low for q in found]),
+            spread([q.high for q in found]),
+        )
+
+    def states(self, batch: Batch) -> Tensor:
+        """Return the hidden states (total, hidden) of the batch's packed positions."""
+        width = self.hidden_size
+        inputs = self.embedding[batch.pack(batch.ids[:, :, None])[:, 0]]
+        self.site["input"].apply_(inputs)
+        self.site["lstm.io"].apply_(inputs)
+        gates = inputs @ self.input_weight.T
+        found = inputs.new_empty(batch.total, width)
+        hidden = inputs.new_zeros(batch.active[0], width)
+        cell = torch.zeros_like(hidden)
+        state, io = self.site["lstm.cell"], self.site["lstm.io"]
+        start = 0
+        for count in batch.active:
+            here = gates[start : start + count]
+            here += hidden[:count] @ self.hidden_weight.T
+            here += self.bias
+            self.accumulator.apply_(here)
+            sigmoids = self.sigmoid.apply_(torch.sigmoid(here[:, : 3 * width]))
+            candidate = self.site["lstm.tanh_cell"].apply_(torch.tanh(here[:, 3 * width :]))
+            kept = state.apply_(sigmoids[:, width : 2 * width] * cell[:count])
+            candidate.mul_(sigmoids[:, :width])
+            cell = state.apply_(kept.add_(state.apply_(candidate)))
+            hidden = self.site["lstm.tanh_hidden"].apply_(torch.tanh(cell))
+            hidden.mul_(sigmoids[:, 2 * width :])
+            io.apply_(hidden)
+            found[start : start + count] = hidden
+            start += count
+        return found
+
+
+def _quantizer(impl: Any) -> Quantizer:
+    """Read scale and integer range from a frozen Brevitas activation quantizer."""
+    _, scale, _, bits = impl(torch.zeros(1))
+    signed = bool(impl.int_quant.signed)
+    width = int(bits)
+    low = -(2 ** (width - 1)) if signed else 0
+    high = 2 ** (width - 1) - 1 if signed else 2**width - 1
+    return Quantizer(scale.detach(), torch.tensor(float(low)), torch.tensor(float(high)))
