@@ -59,7 +59,9 @@ def write_fragment(folder: Path, name: str, payload: Mapping[str, Any]) -> Path:
     """Write ``folder/<name>.json`` atomically and return its path.
 
     Nothing is overwritten: if a fragment of that name with other content waits there (two planned
-    cells that became the same cell), this one's name gets the hash of its content behind it. Numpy values, datetimes and paths in ``payload`` are converted; predictions travel packed (see
+    cells that became the same cell), the hash of its content stands behind this one's name.
+
+    Numpy values, datetimes and paths in ``payload`` are converted; predictions travel packed (see
     ``pack_predictions``). Raises BadInput for an unsafe name or a payload of another form.
     """
     if payload.get("fragment") != FRAGMENT_VERSION or payload.get("kind") not in KINDS:

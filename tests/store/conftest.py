@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -219,10 +220,21 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "calibkit.duckdb", patience=1.0)
 
 
-@pytest.fixture
-def fresh_store(store: Store) -> Store:
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store to copy: making one takes longer than most tests."""
+    store = Store(tmp_path_factory.mktemp("template") / "empty.duckdb")
     with store.writing():
         pass
+    return store.path
+
+
+@pytest.fixture
+def fresh_store(tmp_path: Path, template: Path) -> Store:
+    """A store with nothing in it."""
+    store = Store(tmp_path / "calibkit.duckdb", patience=1.0)
+    store.folder.mkdir()
+    shutil.copy(template, store.path)
     return store
 
 

@@ -30,6 +30,11 @@ def contents(store):
 
 
 @pytest.fixture
+def store(fresh_store):
+    return fresh_store
+
+
+@pytest.fixture
 def cells(made):
     return [made.cell("random", s, f"s1-{s}", 0.8 + s / 1000, 0.7) for s in range(12)]
 
@@ -52,7 +57,8 @@ def test_merging_fills_the_tables_and_moves_the_files(store, made, cells):
     assert table.rows == [([0, 1, 1, 0, 1, 0, 0, 2],)]
 
 
-def test_merging_nothing_makes_no_store(store):
+def test_merging_nothing_makes_no_store(tmp_path):
+    store = Store(tmp_path / "none.duckdb")
     assert merge(store).fragments == 0
     assert not store.exists()
 
@@ -192,8 +198,25 @@ def broken(made, cell):
 
 @pytest.mark.parametrize(
     "name",
-    "torn empty binary deep list later kind table meta documents column key type fraction clean"
-    " predicted rows".split(),
+    [
+        "torn",
+        "empty",
+        "binary",
+        "deep",
+        "list",
+        "later",
+        "kind",
+        "table",
+        "meta",
+        "documents",
+        "column",
+        "key",
+        "type",
+        "fraction",
+        "clean",
+        "predicted",
+        "rows",
+    ],
 )
 def test_a_bad_fragment_is_set_aside_with_the_reason_and_the_others_merge(store, made, cells, name):
     put(store, made, cells[1:4])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -129,22 +128,20 @@ FROM os
 FROM sys
 """.strip().splitlines()
 
-# May answer: they read what is in the store, or do nothing that lasts.
-HARMLESS = (
+# May answer on one version or another: they do nothing, or read what is in the store.
+HARMLESS = {
     "CHECKPOINT",
     "FORCE CHECKPOINT",
+    "CHECKPOINT calibkit",
     "VACUUM",
-    "PRAGMA",
-    "CALL pragma",
-    "PREPARE",
-    "BEGIN",
-    "COMMIT",
-    "USE",
-    "FROM duckdb_extensions",
-    "SHOW",
-    "SELECT getenv",
-    "COPY FROM DATABASE",
-)
+    "VACUUM ANALYZE",
+    "PRAGMA enable_object_cache",
+    "PRAGMA force_checkpoint",
+    "CALL pragma_database_size()",
+    "PREPARE p AS DELETE FROM corpora",
+    "BEGIN TRANSACTION",
+    "SHOW DATABASES",
+}
 
 
 def sha256_from_outside(path) -> str:
@@ -156,9 +153,9 @@ def sha256_from_outside(path) -> str:
 
 
 @pytest.fixture
-def filled(store, made):
-    made.fill(store, [made.cell("random", s, f"s1-{s}", 0.8, 0.7) for s in range(3)])
-    return store
+def filled(fresh_store, made):
+    made.fill(fresh_store, [made.cell("random", s, f"s1-{s}", 0.8, 0.7) for s in range(3)])
+    return fresh_store
 
 
 @pytest.mark.smoke
@@ -181,12 +178,11 @@ def test_no_attack_changes_the_store_or_the_disk(filled, tmp_path, capfd):
             answered.append(attack)
             assert "root:" not in str(table.rows), attack
         assert time.monotonic() - start < 4, attack  # no download was tried
-    assert [a for a in answered if not a.startswith(HARMLESS)] == []
+    assert set(answered) <= HARMLESS
     assert sha256_from_outside(filled.path) == before
     assert sorted(str(p) for p in tmp_path.rglob("*")) == files
     assert query(filled, "SELECT count(*) FROM results").rows == [(6,)]
     assert capfd.readouterr().out == ""
-    assert os.environ.get("HOME", "-") not in str(answered)
 
 
 @pytest.mark.smoke
@@ -239,7 +235,7 @@ def test_what_fails_is_told_in_one_error(filled, sql, said):
     "sql",
     [
         "SELECT count(*) FROM range(10_000_000_000) AS a(i) WHERE hash(i) = 1",
-        "SELECT count(*) FROM range(1_000_000) a, range(1_000_000) b WHERE hash(a.range, b.range) = 1",
+        "SELECT count(*) FROM range(1_000_000) a, range(1_000_000) b WHERE a.range ^ b.range < 0",
         "WITH RECURSIVE t AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM t) SELECT max(i) FROM t",
         "FROM range(100_000_000_000)",
     ],
