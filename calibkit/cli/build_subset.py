@@ -58,6 +58,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
     "params",
     metavar="'KEY=YAML VALUE'",
     multiple=True,
+    allow_from_autoenv=False,  # click would split it at spaces
     help="A parameter of the policy, written as in a recipe; may be repeated.",
 )
 @click.option(

@@ -86,9 +86,9 @@ def evaluate(
 ) -> None:
     """Quantize and measure what RECIPE asks for.
 
-    Only what the store lacks: ingests the corpus, trains the float models, builds the subsets and runs the cells, then
-    prints the summary. Running the same command again picks up where the last one stopped, also
-    after it was killed. The exit code is 1 while any cell is missing or failed.
+    Ingests the corpus, trains the float models, builds the subsets, measures every cell that the
+    store lacks, and prints the summary. Running the same command again picks up where the last
+    one stopped, also after it was killed. The exit code is 1 while any cell is missing or failed.
 
     \b
     Examples:

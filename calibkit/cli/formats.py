@@ -20,11 +20,12 @@ _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$')
 
 
 def as_csv(table: Tabular) -> bytes:
-    """Return RFC 4180 lines with a header; NULL is empty, an empty text is ``""``."""
-    lines = [table.columns, *table.rows]
-    return "".join(",".join(map(_csv_field, line)) + "\n" for line in lines).encode(
-        "utf-8", "backslashreplace"
-    )
+    """Return RFC 4180 lines with a header; NULL is empty, an empty text is ``""``.
+
+    In a table of one column NULL is ``""`` too, since readers skip empty lines.
+    """
+    lines = [",".join(map(_csv_field, line)) or '""' for line in (table.columns, *table.rows)]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
 
 
 def as_json(table: Tabular) -> bytes:

@@ -34,6 +34,7 @@ FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 @click.option(
     "--from",
     "source",
+    envvar="CALIBKIT_INGEST_FROM",
     metavar="SOURCE",
     help="Instead of files: docstrings (the embedded corpus) or hub:ORG/DATASET[:CONFIG].",
 )

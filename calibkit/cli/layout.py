@@ -49,8 +49,9 @@ def lay_out_records(table: Tabular, width: int | None = None) -> str:
         lines = []
         for place, (name, value) in enumerate(zip(names, row, strict=True)):
             shown = _shown_record_value(_parsed(value, _type(table, place)), margin, width)
-            lines.append(f"{set_cell_size(one_line(name), margin)}{GAP}{shown}".rstrip())
-        records.append("\n".join(lines) + "\n")
+            lines.append(f"{set_cell_size(one_line(name), margin)}{GAP}{shown}")
+        text = "\n".join(lines)
+        records.append("".join(f"{line.rstrip()}\n" for line in text.split("\n")))
     return "\n".join(records)
 
 
@@ -65,10 +66,17 @@ def shown(value: Any) -> str:
     if isinstance(value, datetime):
         return value.replace(microsecond=0).isoformat(" ")
     if isinstance(value, Mapping):
-        return ", ".join(f"{one_line(str(key))}: {shown(item)}" for key, item in value.items())
+        return ", ".join(f"{one_line(str(key))}: {_inside(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(shown(item) for item in value)
+        return ", ".join(_inside(item) for item in value)
     return one_line(str(value))
+
+
+def _inside(value: Any) -> str:
+    """Return a value that stands in another one, so that one can see where it ends."""
+    if isinstance(value, Mapping):
+        return f"{{{shown(value)}}}"
+    return f"[{shown(value)}]" if isinstance(value, list | tuple) else shown(value)
 
 
 class _Column:

@@ -77,5 +77,5 @@ def _found(con: duckdb.DuckDBPyConnection, queries: dict[str, str], text: str) -
     return [
         Thing(kind, str(identity), str(called))
         for kind, query in queries.items()
-        for identity, called in con.execute(query, [text]).fetchall()
+        for identity, called in sorted(con.execute(query, [text]).fetchall())
     ]

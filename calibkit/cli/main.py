@@ -111,7 +111,7 @@ class LazyGroup(click.Group):
 def cli(context: click.Context, store: Path | None, *, debug: bool) -> None:
     """Find, build and judge calibration sets for quantized text classifiers.
 
-    Data goes to stdout, everything else to stderr. Every option may also come from the
+    Data goes to stdout, everything else to stderr. Options may also come from the
     environment: --workers of evaluate is CALIBKIT_EVALUATE_WORKERS.
 
     \b

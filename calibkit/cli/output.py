@@ -125,15 +125,13 @@ def data_options(command: Command) -> Command:
 
     @click.option(
         "--format",
-        "form",
         type=click.Choice(FORMATS),
         help="How data is written. [default: by the suffix of -o, else table]",
     )
-    @click.option("--json", "as_jsonl", is_flag=True, help="Short for --format jsonl.")
+    @click.option("--json", is_flag=True, help="Short for --format jsonl.")
     @click.option(
         "-o",
         "--output",
-        "file",
         metavar="FILE",
         type=click.Path(path_type=Path),
         help="Write the data to FILE instead of stdout; a file that is there is replaced.",
@@ -144,11 +142,11 @@ def data_options(command: Command) -> Command:
         context: click.Context,
         /,
         *args: Any,
-        form: str | None,
-        as_jsonl: bool,
-        file: Path | None,
         **options: Any,
     ) -> Any:
+        form: str | None = options.pop("format")
+        as_jsonl: bool = options.pop("json")
+        file: Path | None = options.pop("output")
         if as_jsonl and form not in (None, "jsonl"):
             raise click.UsageError(f"--json means --format jsonl; leave out one of them ({form})")
         if as_jsonl:

@@ -40,8 +40,8 @@ EXAMPLES = (
 def sql(session: Session, *, query: str | None, timeout: float, output: Output) -> None:
     """Run one SQL query; without QUERY, list the views.
 
-    Read-only: the query can neither change the store nor reach files or the network. QUERY - is read from
-    stdin. Fractions are in [0, 1]; drops are positive when worse.
+    Read-only: the query can neither change the store nor reach files or the network. QUERY - is
+    read from stdin. Fractions are in [0, 1]; drops are positive when worse.
 
     \b
     Examples:

@@ -121,7 +121,7 @@ class Summary:
 
     def _float_record(self, model: str) -> dict[str, Any]:
         clean = percent(self.floats.get((model, CLEAN)))
-        record: dict[str, Any] = {"model": model, "policy": "(float model)"}
+        record: dict[str, Any] = {"model": model, "policy": "(float)"}
         record |= dict.fromkeys(("size", "bits", "rounding", "scheme_id"))
         record |= {"float": clean, "acc@0": clean, "±": None, "draws": None, "drop": None}
         for level in self.levels:

@@ -1,0 +1,224 @@
+"""evaluate: the plan, the summary, what is said about failures, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from calibkit.store import Store
+
+Run = Callable[..., Result]
+RECIPE = """\
+calibkit: 1
+name: mini
+corpus: {name: toy, from: docstrings}
+models: {generative: {}}
+policies: {random: {use: random}, stratified: {use: stratified}}
+grid: {model: [generative], policy: [random, stratified], size: [16], seed: [0, 1], bits: [8, 4]}
+measure: {noise: {keyboard: [0.05, 0.1]}}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "mini.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Put something in the place of the sweep, which reports what it is told to."""
+
+    def install(error: BaseException | None = None, **report: int) -> dict[str, Any]:
+        calls: dict[str, Any] = {}
+
+        def run(store: Store, recipe: Any, *, watcher: Any, **options: Any) -> Any:
+            calls.update(options, recipe=recipe.name, store=store.path)
+            watcher.phase("cells", 1)
+            watcher.step("a cell")
+            if error is not None:
+                raise error
+            counts = {"measured": 8, "done": 8, "failed": 0, "missing": 0, "planned": 8} | report
+            return SimpleNamespace(seconds=75.0, **counts)
+
+        import sys
+
+        module = SimpleNamespace(run=run)
+        monkeypatch.setitem(sys.modules, "calibkit.sweep.run", module)
+        return calls
+
+    return install
+
+
+SUMMARY = """\
+model       policy      bits  float  acc@0     ±  draws  drop  @0.05  @0.10   ks w  ks act  ks nll
+──────────  ──────────  ────  ─────  ─────  ────  ─────  ────  ─────  ─────  ─────  ──────  ──────
+generative  (float)        —   92.0   92.0     —      —     —   87.0   82.0      —       —       —
+generative  random         8   92.0   89.0  12.7      2   3.0   84.0   79.0  0.012   0.200   0.046
+generative  stratified     8   92.0   89.0  12.7      2   3.0   84.0   79.0  0.012   0.200   0.046
+generative  random         4   92.0   79.0  12.7      2  13.0   74.0   69.0  0.012   0.200   0.046
+generative  stratified     4   92.0   79.0  12.7      2  13.0   74.0   69.0  0.012   0.200   0.046
+
+mini on toy: size 16; rounding nearest; @ = accuracy under keyboard noise of that level
+"""
+
+
+def test_evaluate_prints_the_summary_and_what_comes_next(
+    run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
+) -> None:
+    calls = pretend()
+    result = run("--store", study_store.path, "evaluate", recipe, "--workers", 3, "--max-time", 2)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(SUMMARY)
+    assert all(len(line) <= 120 for line in result.stdout.splitlines())
+    assert "8 cells measured in 1:15; 8 of 8 done" in result.stderr
+    assert calls == {
+        "workers": 3, "executor": "local", "where": None, "max_time": 2.0,
+        "limit_documents": None, "recipe": "mini", "store": study_store.path,
+    }  # fmt: skip
+    following = result.stderr.partition("Next:\n")[2].splitlines()
+    assert len(following) == 3
+    for line in following:
+        words = shlex.split(line)
+        assert words[0] == "calibkit"
+        again = run(*words[1:])
+        assert again.exit_code == 0, (line, again.stderr)
+        assert len(again.stdout.splitlines()) > 2
+
+
+def test_the_default_number_of_workers_is_that_of_the_cores(
+    run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
+) -> None:
+    from calibkit.cli.evaluate import cores
+
+    calls = pretend()
+    run("--store", study_store.path, "evaluate", recipe)
+    assert calls["workers"] == cores() >= 1
+
+
+def test_the_summary_in_full(
+    run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
+) -> None:
+    pretend()
+    result = run("--store", study_store.path, "evaluate", recipe, "--json")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(rows) == 4
+    first = rows[0]
+    assert list(first)[:8] == [
+        "corpus", "recipe", "model", "policy", "size", "bits", "rounding", "scheme_id",
+    ]  # fmt: skip
+    assert first["accuracy"] == pytest.approx(0.89) and first["draws"] == 2
+    assert first["float_accuracy"] == pytest.approx(0.92)
+    assert first["accuracy_drop"] == pytest.approx(0.03)
+    assert first["ci_low"] < first["accuracy"] < first["ci_high"]
+    assert first["accuracy_keyboard_0.1"] == pytest.approx(0.79)
+    assert first["noise_drop_keyboard_0.1"] == pytest.approx(0.1)
+    assert first["ks_token_nll"] == 0.0456
+
+
+def test_failed_cells_are_listed_and_the_exit_code_is_1(
+    run: Run, toy_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]], fill: Any
+) -> None:
+    fill(toy_store, failed=True)
+    pretend(done=7, failed=1, measured=7)
+    result = run("--store", toy_store.path, "evaluate", recipe)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("model ")
+    assert (
+        "FAILED generative 0, stratified, size 16, seed 1, 4 bits, nearest: cell: no luck at all\n"
+        in result.stderr
+    )
+    assert "Error: 1 cells failed and 0 are missing of 8" in result.stderr
+
+
+def test_missing_cells_are_exit_code_1(
+    run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
+) -> None:
+    pretend(done=5, missing=3, measured=0)
+    assert run("--store", study_store.path, "evaluate", recipe).exit_code == 1
+
+
+def test_an_interrupted_run_ends_with_130(
+    run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
+) -> None:
+    pretend(KeyboardInterrupt())
+    result = run("--store", study_store.path, "evaluate", recipe)
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert "the same command goes on from here" in result.stderr
+
+
+def test_a_dry_run_works_without_a_store(run: Run, tmp_path: Path, recipe: Path) -> None:
+    path = tmp_path / "none.duckdb"
+    result = run("--store", path, "evaluate", recipe, "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.count("\nmissing") == 8
+    assert "8 cells planned: 0 done, 0 failed, 8 missing" in result.stderr
+    assert "8 cells at 3 noise levels each = 24 evaluations, from 1 float models and 4 subsets" in (
+        result.stderr
+    )
+    rows = [
+        json.loads(line)
+        for line in run(
+            "--store", path, "evaluate", recipe, "-n", "--json", "--where", "bits = 4"
+        ).stdout.splitlines()
+    ]
+    assert len(rows) == 4 and {row["bits"] for row in rows} == {4}
+    assert rows[0]["state"] == "missing" and rows[0]["scheme_id"].startswith("q1-")
+    assert not path.exists()
+
+
+BAD = [
+    (RECIPE + "polices: {}\n", [], "did you mean"),
+    (RECIPE.replace("use: stratified", "use: stratifed"), [], "did you mean 'stratified'?"),
+    (RECIPE.replace(", from: docstrings", "").replace("toy", "other"), [], "other"),
+    (RECIPE, ["--where", "bitz = 4"], "bitz"),
+    (RECIPE, ["--workers", "0"], "--workers"),
+    (RECIPE, ["--limit-documents", "0"], "--limit-documents"),
+    (RECIPE, ["--max-time", "0"], "--max-time"),
+    (RECIPE, ["--executor", "ray"], "--executor"),
+]
+
+
+@pytest.mark.parametrize(("text", "options", "said"), BAD)
+@pytest.mark.parametrize("dry", [True, False])
+def test_what_cannot_be_evaluated(
+    run: Run, toy_store: Store, recipe: Path, text: str, options: list[str], said: str, *, dry: bool
+) -> None:
+    recipe.write_text(text)
+    before = toy_store.path.read_bytes()
+    result = run(
+        "--store", toy_store.path, "evaluate", recipe, *options, *(["--dry-run"] if dry else [])
+    )
+    assert (result.exit_code, result.stdout) == (2, ""), result.stderr
+    assert said in result.stderr and "Traceback" not in result.stderr
+    assert toy_store.path.read_bytes() == before
+
+
+def test_a_recipe_that_is_not_there(run: Run, toy_store: Store, recipe: Path) -> None:
+    result = run("--store", toy_store.path, "evaluate", recipe.with_name("mina.yaml"))
+    assert result.exit_code == 2 and "did you mean" in result.stderr
+
+
+def test_schemes_that_only_their_id_tells_apart_keep_it() -> None:
+    from calibkit.cli.summary import Line, Summary
+
+    def line(scheme: str, size: int) -> Line:
+        group = {
+            "corpus": "c", "recipe": "r", "model": "m", "policy": "p", "size": size, "bits": 4,
+            "rounding": "nearest", "scheme_id": scheme,
+        }  # fmt: skip
+        return Line(group, {"accuracy": 0.5, "draws": 1}, {}, {})
+
+    same = Summary((line("q1-a", 16), line("q1-b", 16)), {}, ())
+    assert "scheme_id" in same.for_people().columns and "size" not in same.for_people().columns
+    other = Summary((line("q1-a", 16), line("q1-a", 64)), {}, ())
+    assert "scheme_id" not in other.for_people().columns and "size" in other.for_people().columns
+    assert Summary((), {}, ()).for_people().rows == () and Summary((), {}, ()).caption() == ""
