@@ -179,6 +179,10 @@ def build(kind: str, arrays: Arrays, with_: Quantizers = QUANTIZED) -> QuantClas
     else:
         labels = arrays["label_embedding.weight"].shape[0]
         network = QuantGenerative(vocabulary, labels, embedding, hidden, with_)
+    for layer in (network.embedding, getattr(network, "label_embedding", None)):
+        if layer is not None and with_.weight is not None:
+            # Brevitas cannot look up rows together with one scale a row; the scales are not needed
+            layer.weight_quant.skip_create_quant_tensor = True
     with torch.no_grad():
         for name, weight in weight_tensors(network).items():
             weight.copy_(torch.from_numpy(float_weight(arrays, name)))
