@@ -21,7 +21,9 @@ from calibkit.cli.text import one_line
 NULL = "—"
 GAP = "  "
 LEAST = 24
-"""Texts are cut to no less than this, so that ids always stay whole."""
+"""Texts are cut to no less than this."""
+LEAST_WORD = 40
+"""Single words are cut to no less than this: ids and commits stay whole."""
 
 
 def lay_out(table: Tabular, width: int | None = None) -> str:
@@ -93,6 +95,7 @@ class _Column:
         else:
             self.cells = [shown(_parsed(value, kind)) for value in values]
         self.width = max([cell_len(self.name), *map(cell_len, self.cells)])
+        self.least = LEAST if any(" " in cell for cell in self.cells) else LEAST_WORD
 
     def limit(self, width: int) -> None:
         self.width = min(self.width, max(width, cell_len(self.name)))
@@ -146,11 +149,12 @@ def _shrink(columns: Sequence[_Column], width: int) -> None:
     """Cut long texts, the longest first, until a line fits or texts are as short as they may be."""
     total = sum(column.width for column in columns) + len(GAP) * (len(columns) - 1)
     while total > width:
-        longest = max((c for c in columns if not c.right), key=lambda c: c.width, default=None)
-        if longest is None or longest.width <= LEAST:
+        long = [c for c in columns if not c.right and c.width > c.least]
+        if not long:
             break
+        longest = max(long, key=lambda c: c.width)
         before = longest.width
-        longest.limit(max(LEAST, before - (total - width), _second(columns, longest)))
+        longest.limit(max(longest.least, before - (total - width), _second(long, longest)))
         if longest.width == before:
             break
         total -= before - longest.width
@@ -160,7 +164,7 @@ def _shrink(columns: Sequence[_Column], width: int) -> None:
 
 def _second(columns: Sequence[_Column], longest: _Column) -> int:
     """Return the width to which the longest text may be cut before it is another one's turn."""
-    others = [c.width for c in columns if not c.right and c is not longest]
+    others = [c.width for c in columns if c is not longest]
     second = max(others, default=0)
     return second if second < longest.width else longest.width - 1
 

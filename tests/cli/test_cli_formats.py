@@ -234,3 +234,10 @@ def test_csv_of_one_column_keeps_rows_without_a_value() -> None:
     assert list(csv.reader(io.StringIO(formats.as_csv(table).decode()))) == [
         ["x"], ["a"], [""], ["b"],
     ]  # fmt: skip
+
+
+def test_ids_and_commits_are_not_cut() -> None:
+    commit = "0123456789" * 4
+    table = Table(("commit", "text"), ((commit, "some words " * 20),))
+    line = lay_out(table, 70).splitlines()[2]
+    assert line.startswith(f"{commit}  some") and len(line) <= 70
