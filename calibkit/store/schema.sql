@@ -177,7 +177,7 @@ CREATE TABLE IF NOT EXISTS recipe_cells (
     rounding    VARCHAR,
     preset      VARCHAR,
     scheme_id   VARCHAR,
-    PRIMARY KEY (recipe_id, plan_key)
+    PRIMARY KEY (recipe_id, plan_key, model, policy, preset) -- aliases may mean the same inputs
 );
 
 CREATE TABLE IF NOT EXISTS recipe_noises (
@@ -208,9 +208,6 @@ CREATE TABLE IF NOT EXISTS cells (
     test_id        VARCHAR,
     harness        INTEGER,
     flags          VARCHAR,
-    ks_weights     DOUBLE,
-    ks_activations DOUBLE,
-    ks_token_nll   DOUBLE,
     seconds        DOUBLE,
     stages         JSON,
     peak_mb        DOUBLE,
@@ -393,6 +390,17 @@ FROM core.recipe_levels AS level
 JOIN label_evaluations AS l USING (noise_kind, noise, noise_seed)
 GROUP BY ALL;
 
+-- What a cell's distribution shifts come to: the mean over sites, quantity by quantity, summed in
+-- the order of the sites' names so that the same rows always give the same bits.
+CREATE OR REPLACE VIEW core.shifts AS
+SELECT cell_id,
+       list_avg(list(ks ORDER BY site) FILTER (quantity = 'weights'))     AS ks_weights,
+       list_avg(list(ks ORDER BY site) FILTER (quantity = 'activations')) AS ks_activations,
+       list_avg(list(ks ORDER BY site) FILTER (quantity = 'token-nll'))   AS ks_token_nll
+FROM distributions
+WHERE pair = 'float-quantized'
+GROUP BY cell_id;
+
 -- ------------------------------------------------------------------------------------- views
 
 CREATE OR REPLACE VIEW results AS
@@ -423,9 +431,9 @@ SELECT planned.corpus,
        f.nll                               AS float_nll,
        m.mean_abs_h,
        concat_ws(', ', nullif(cells.flags, ''), m.flags) AS flags,
-       cells.ks_weights,
-       cells.ks_activations,
-       cells.ks_token_nll,
+       shifts.ks_weights,
+       shifts.ks_activations,
+       shifts.ks_token_nll,
        m.documents,
        cells.seconds,
        planned.cell_id,
@@ -434,6 +442,7 @@ FROM core.planned AS planned
 JOIN cells ON cells.cell_id = planned.cell_id
 JOIN core.measured AS m ON m.recipe_id = planned.recipe_id AND m.cell_id = planned.cell_id
 LEFT JOIN evaluations AS clean ON clean.cell_id = planned.cell_id AND clean.noise_kind = 'none'
+LEFT JOIN core.shifts AS shifts ON shifts.cell_id = planned.cell_id
 LEFT JOIN core.measured_baselines AS f
        ON f.recipe_id = planned.recipe_id AND f.model_id = cells.model_id
       AND f.test_id = cells.test_id AND f.stage = 'float'
@@ -748,6 +757,8 @@ COMMENT ON VIEW core.measured IS 'Internal: evaluations at the levels of a recip
 COMMENT ON VIEW core.measured_baselines IS
     'Internal: baseline evaluations at the levels of a recipe.';
 COMMENT ON VIEW core.measured_labels IS 'Internal: label evaluations at the levels of a recipe.';
+COMMENT ON VIEW core.shifts IS
+    'Internal: mean KS D over sites between float and quantized values, per cell.';
 COMMENT ON VIEW core.state IS 'Internal: planned cells with whether they are done or failed.';
 COMMENT ON MACRO TABLE compare IS
     'compare(a, b): one row per (corpus, recipe, model, size, bits, rounding, scheme_id, noise_kind, noise): how much better policy a is than policy b (aliases of a recipe). Pairs share model_seed and seed; gain = mean of accuracy(a) - accuracy(b) over draws, positive = a is better; sd over draws; draws = distinct sets of compared subsets (seeds that gave the same subsets count once; a draw is first averaged over its float models); wins = pairs with a better; pairs = distinct pairs; ci_low, ci_high = 95 % Student t over draws, NULL when draws < 2.';

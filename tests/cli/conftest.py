@@ -91,7 +91,7 @@ def fill_with_results(store: Store, *, failed: bool = False) -> None:
     """Write a small finished study, recipe 'mini', by the tables' own columns."""
     when = datetime(2026, 1, 2, 3, 4, 5)
     recipe_id = "y1-00000000000000aa"
-    cells, plans, planned, evaluations = [], [], [], []
+    cells, plans, planned, evaluations, shifts = [], [], [], [], []
     for number, (policy, seed, bits) in enumerate(GRID):
         cell_id, plan_key = f"x1-{number:016x}", f"p1-{number:016x}"
         planned.append(
@@ -109,10 +109,13 @@ def fill_with_results(store: Store, *, failed: bool = False) -> None:
             dict(
                 cell_id=cell_id, corpus_id="c1-0", model_id="m1-00000000000000ff",
                 subset_id=f"s1-{policy}-{seed}", scheme_id=f"q1-{bits:016x}", scheme='{"bits": 1}',
-                test_id="t1-0", ks_weights=0.0123, ks_activations=0.2, ks_token_nll=0.0456,
-                seconds=1.5, run_id="n1-00000000000000bb", measured_at=when,
+                test_id="t1-0", seconds=1.5, run_id="n1-00000000000000bb", measured_at=when,
             )
         )  # fmt: skip
+        shifts += [
+            dict(cell_id=cell_id, quantity=quantity, site="made", pair="float-quantized", ks=ks)
+            for quantity, ks in (("weights", 0.0123), ("activations", 0.2), ("token-nll", 0.0456))
+        ]
         for kind, noise in (("none", 0.0), ("keyboard", 0.05), ("keyboard", 0.1)):
             accuracy = 0.9 - (0.1 if bits == 4 else 0) - noise - 0.02 * seed
             evaluations.append(
@@ -145,6 +148,7 @@ def fill_with_results(store: Store, *, failed: bool = False) -> None:
         insert(con, "plan_cells", plans)
         insert(con, "cells", cells)
         insert(con, "evaluations", evaluations)
+        insert(con, "distributions", shifts)
         insert(con, "baseline_evaluations", floats)
         if failed:
             insert(con, "failures", [

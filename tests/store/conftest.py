@@ -84,8 +84,6 @@ def cell_payload(cell: Cell, **changes: Any) -> dict[str, Any]:
                     "scheme": {"bits": cell.bits},
                     "test_id": "t1-test",
                     "flags": "",
-                    "ks_weights": 0.1,
-                    "ks_activations": 0.2,
                     "seconds": 3.0,
                     "stages": {"evaluate": 1.5},
                     "host": "here",

@@ -159,8 +159,8 @@ def test_what_was_not_measured_is_no_conflict(store, made, cells):
     put(store, made, cells[:1])
     merge(store)
     payload = made.payload(cells[0])
-    payload["rows"]["cells"][0]["ks_weights"] = None
-    del payload["rows"]["cells"][0]["ks_activations"]
+    payload["rows"]["evaluations"][0]["nll"] = None
+    del payload["rows"]["evaluations"][0]["mean_abs_h"]
     write_fragment(store.fragments, "again", payload)
     assert merge(store).conflicts == ()
 
