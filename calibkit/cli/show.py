@@ -137,7 +137,15 @@ def cell(con: duckdb.DuckDBPyConnection, thing: Thing) -> list[Record]:
         " ORDER BY noise_kind <> 'none', noise_kind, noise, noise_seed",
         thing.id,
     )
-    return [{**record, "planned_as": planned, "evaluations": measured} for record in records]
+    shifts = _records(
+        con,
+        "SELECT quantity, pair, count(*) AS sites, avg(ks) AS mean_ks, max(ks) AS largest_ks,"
+        " arg_max(site, ks) AS where_largest"
+        " FROM distributions WHERE cell_id = ? GROUP BY quantity, pair ORDER BY quantity, pair",
+        thing.id,
+    )
+    more = {"planned_as": planned, "evaluations": measured, "shifts": shifts}
+    return [record | more for record in records]
 
 
 def run(con: duckdb.DuckDBPyConnection, thing: Thing) -> list[Record]:

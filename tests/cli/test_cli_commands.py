@@ -298,6 +298,9 @@ def test_show_of_a_cell_has_its_evaluations_and_its_place_in_the_recipe(
     (cell,) = objects(run("--store", study_store.path, "show", "x1-0000000000000001", "--json"))
     assert [e["noise"] for e in cell["evaluations"]] == [0.0, 0.05, 0.1]
     assert cell["planned_as"][0]["policy"] == "random" and cell["planned_as"][0]["bits"] == 4
+    assert {s["quantity"]: s["mean_ks"] for s in cell["shifts"]} == {
+        "activations": 0.2, "token-nll": 0.0456, "weights": 0.0123,
+    }  # fmt: skip
 
 
 def test_show_of_a_corpus_counts_labels_by_split(run: Run, study_store: Store) -> None:
