@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,16 +14,39 @@ from numpy.typing import NDArray
 from calibkit.corpora.noise import corrupt
 from calibkit.corpora.reading import Corpus, Documents, documents
 from calibkit.corpora.vocabulary import Vocabulary
+from calibkit.errors import StoreDamaged
 from calibkit.identity import content_id
 from calibkit.models.settings import ModelSettings
 from calibkit.ragged import Ragged
-from calibkit.store.artefacts import Artefacts
+from calibkit.store.artefacts import Artefact, Artefacts
 from calibkit.store.connection import Store
+
+log = logging.getLogger(__name__)
+
+Content = tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]
+"""Tensors and configuration of an artefact."""
 
 
 def artefacts_of(store: Store) -> Artefacts:
     """Return the artefacts that belong to a store."""
     return Artefacts(store.artefacts)
+
+
+def kept(shelf: Artefacts, kind: str, key: str, make: Callable[[], Content]) -> Artefact:
+    """Return an artefact that can be made from the store, anew where it is missing or damaged.
+
+    Reading it checks its content, so a worker that is given the key finds what was written.
+    """
+    if shelf.has(kind, key):
+        try:
+            return shelf.load(kind, key)
+        except StoreDamaged as error:
+            log.warning("%s (it is made anew now)", error)
+    tensors, config = make()
+    try:
+        return shelf.save(kind, key, tensors, config)
+    except StoreDamaged:  # its file was there without a key, and bad: it is out of the way now
+        return shelf.save(kind, key, tensors, config)
 
 
 @dataclass
@@ -69,35 +93,29 @@ class Encoder:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The vocabulary, built from the training split once and kept as an artefact."""
-        shelf = artefacts_of(self.library.store)
         made_from = [self.library.corpus.corpus_id, self.library.share]
         key = content_id("artefact", ["vocabulary", *made_from, self.min_count, self.most_types])
-        if shelf.has("vocabulary", key):
-            return Vocabulary(tuple(shelf.load("vocabulary", key).config["types"]))
-        texts = self.library.split("train").texts
-        built = Vocabulary.build(texts, min_count=self.min_count, most=self.most_types)
-        shelf.save("vocabulary", key, {}, {"types": list(built.types)})
-        return built
+
+        def make() -> Content:
+            texts = self.library.split("train").texts
+            built = Vocabulary.build(texts, min_count=self.min_count, most=self.most_types)
+            return {}, {"types": list(built.types)}
+
+        found = kept(artefacts_of(self.library.store), "vocabulary", key, make)
+        return Vocabulary(tuple(found.config["types"]))
 
     def encode(self, texts: Sequence[str]) -> Ragged:
         """Return the texts as token ids, cut, in <bos> ... <eos>."""
         return self.vocabulary.encode(texts, most_tokens=self.most_tokens)
 
-    def keep(self, made_from: Sequence[object], found: Documents) -> str:
-        """Keep documents as a ``tokens`` artefact and return its key."""
-        key = self._key(made_from)
-        shelf = artefacts_of(self.library.store)
-        if not shelf.has("tokens", key):
-            save_tokens(shelf, key, self.encode(found.texts), found.label_ids)
-        return key
-
     def split_tokens(self, name: str) -> str:
         """Keep a whole split and return the artefact's key."""
-        return self.keep(["split", *self._source(), name], self.library.split(name))
+        made_from = ["split", *self._source(), name]
+        return self._keep(made_from, lambda: (self.library.split(name), {}))[0]
 
-    def subset_tokens(self, subset_id: str, chosen: Documents) -> str:
-        """Keep a calibration subset, in calibration order."""
-        return self.keep(["subset", subset_id], chosen)
+    def subset_tokens(self, subset_id: str, chosen: Callable[[], Documents]) -> str:
+        """Keep a calibration subset, in calibration order; ``chosen`` is called where needed."""
+        return self._keep(["subset", subset_id], lambda: (chosen(), {}))[0]
 
     def test_tokens(
         self, split: str, kind: str, level: float, seed: int, *, limit: int | None
@@ -108,22 +126,34 @@ class Encoder:
         of characters, relative).
         """
         made_from = ["test", *self._source(), split, limit, kind, level, seed, NOISE_VERSION]
+
+        def make() -> tuple[Documents, dict[str, float]]:
+            found = self.library.split(split, limit=limit)
+            texts: Sequence[str] = found.texts
+            realised, drift = 0.0, 0.0
+            if kind != "none":
+                noisy = corrupt(found.texts, found.ids, kind, level, seed)
+                texts, realised, drift = noisy.texts, noisy.realised_rate, noisy.length_drift
+            measured = (realised, self.vocabulary.oov_share(texts), drift)
+            facts = dict(zip(NOISE_FACTS, measured, strict=True))
+            return Documents(found.ids, tuple(texts), found.label_ids), facts
+
+        key, config = self._keep(made_from, make)
+        return key, {name: float(config[name]) for name in NOISE_FACTS}
+
+    def _keep(
+        self, made_from: Sequence[object], make: Callable[[], tuple[Documents, dict[str, float]]]
+    ) -> tuple[str, dict[str, Any]]:
+        """Keep documents as a ``tokens`` artefact; return its key and its configuration."""
         key = self._key(made_from)
-        shelf = artefacts_of(self.library.store)
-        if shelf.has("tokens", key):
-            config = shelf.load("tokens", key).config
-            return key, {name: float(config[name]) for name in NOISE_FACTS}
-        found = self.library.split(split, limit=limit)
-        texts: Sequence[str] = found.texts
-        realised, drift = 0.0, 0.0
-        if kind != "none":
-            noisy = corrupt(found.texts, found.ids, kind, level, seed)
-            texts, realised, drift = noisy.texts, noisy.realised_rate, noisy.length_drift
-        facts = dict(
-            zip(NOISE_FACTS, (realised, self.vocabulary.oov_share(texts), drift), strict=True)
-        )
-        save_tokens(shelf, key, self.encode(texts), found.label_ids, facts)
-        return key, facts
+
+        def content() -> Content:
+            found, facts = make()
+            tokens = self.encode(found.texts)
+            labels = np.asarray(found.label_ids, dtype=np.int32)
+            return {"ids": tokens.ids, "offsets": tokens.offsets, "labels": labels}, facts
+
+        return key, kept(artefacts_of(self.library.store), "tokens", key, content).config
 
     def _source(self) -> list[object]:
         return [self.library.corpus.corpus_id, self.library.share]
@@ -136,19 +166,3 @@ NOISE_VERSION = 1
 """Version of the noise's derivation; part of the key of every kept test set."""
 
 NOISE_FACTS = ("realised_rate", "oov_rate", "length_drift")
-
-
-def save_tokens(
-    shelf: Artefacts,
-    key: str,
-    tokens: Ragged,
-    labels: NDArray[np.integer],
-    facts: dict[str, float] | None = None,
-) -> None:
-    """Keep token lists with their labels under a key."""
-    tensors: dict[str, NDArray[Any]] = {
-        "ids": tokens.ids,
-        "offsets": tokens.offsets,
-        "labels": np.asarray(labels, dtype=np.int32),
-    }
-    shelf.save("tokens", key, tensors, dict(facts or {}))

@@ -6,19 +6,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.corpora.reading import Corpus, Documents
+from calibkit.corpora.text import tokenize
 from calibkit.corpora.vocabulary import SPECIALS
 from calibkit.curate.corpus import stored_corpus
-from calibkit.curate.encoding import Encoder, Library, artefacts_of
+from calibkit.curate.encoding import Encoder, Library
+from calibkit.curate.features import Features, ModelArtefact
 from calibkit.errors import BadInput, Infeasible
 from calibkit.identity import canonical, content_id, ordered_hash
-from calibkit.models.settings import ModelSettings, settings_from, settings_from_dict
+from calibkit.models.settings import settings_from, settings_from_dict
 from calibkit.policies import Draw, Policy, Pool, select
 from calibkit.policies.profile import Profile, profile
 from calibkit.store.connection import Store
@@ -33,15 +35,6 @@ class BuiltSubset:
     doc_ids: tuple[str, ...]
     profile: Profile
     existed: bool
-
-
-@dataclass(frozen=True)
-class ModelArtefact:
-    """A trained float model that model-aware policies look through."""
-
-    key: str
-    id: str
-    settings: ModelSettings
 
 
 @dataclass
@@ -95,8 +88,7 @@ class SubsetBuilder:
     def documents(self, doc_ids: Sequence[str]) -> Documents:
         """Return the pool's documents with these ids, in this order."""
         whole = self._documents
-        place = {doc_id: row for row, doc_id in enumerate(whole.ids)}
-        rows = [place[doc_id] for doc_id in doc_ids]
+        rows = [self._rows[doc_id] for doc_id in doc_ids]
         texts = tuple(whole.texts[row] for row in rows)
         return Documents(tuple(doc_ids), texts, whole.label_ids[rows])
 
@@ -105,54 +97,31 @@ class SubsetBuilder:
         # documents that also stand in the test split would leak into what is measured
         return self.library.split(self.pool_split, leave_out_in_test=True)
 
-    @property
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {doc_id: row for row, doc_id in enumerate(self._documents.ids)}
+
+    @cached_property
+    def _label_names(self) -> tuple[str, ...]:
+        names = self.library.corpus.labels
+        return tuple(names[i] for i in self._documents.label_ids)
+
+    @cached_property
     def _encoder(self) -> Encoder:
         return Encoder.of(self.library, settings_from("discriminative", {}))
 
+    @cached_property
+    def _plain_pool(self) -> Pool:
+        return Pool(self._documents.ids, self._label_names, _lengths(self._documents.texts), {})
+
     def _pool(self, policy: Policy, model: ModelArtefact | None) -> Pool:
-        whole = self._documents
-        names = self.library.corpus.labels
-        pool = Pool(whole.ids, tuple(names[i] for i in whole.label_ids), self._tokens().lengths, {})
+        pool, features = self._plain_pool, Features(self.library, self.pool_split)
         if "vectors" in policy.needs:
-            pool = pool.with_arrays(vectors=self._vectors())
+            pool = pool.with_arrays(vectors=features.vectors())
         if "hidden" in policy.needs:
             assert model is not None
-            pool = pool.with_arrays(hidden=self._hidden(model))
+            pool = pool.with_arrays(hidden=features.hidden(model))
         return pool
-
-    def _tokens(self) -> Any:
-        return self._encoder.encode(self._documents.texts)
-
-    def _vectors(self) -> NDArray[np.float32]:
-        def compute() -> NDArray[np.float32]:
-            from calibkit.policies.features import tfidf_svd
-
-            return tfidf_svd(self._documents.texts)
-
-        return self._feature(["tfidf-svd"], compute)
-
-    def _hidden(self, model: ModelArtefact) -> NDArray[np.float32]:
-        def compute() -> NDArray[np.float32]:
-            from calibkit.models.checkpoints import from_arrays
-            from calibkit.models.scoring import hidden
-
-            found = artefacts_of(self.library.store).load("model", model.key)
-            names = ("kind", "vocabulary", "labels", "embedding", "hidden", "label_dim")
-            config = {name: found.config[name] for name in names if name in found.config}
-            network = from_arrays(dict(found.tensors), config)
-            encoder = Encoder.of(self.library, model.settings)
-            return hidden(network, encoder.encode(self._documents.texts))
-
-        return self._feature(["hidden", model.id], compute)
-
-    def _feature(self, what: list[str], compute: Any) -> NDArray[np.float32]:
-        source = [self.library.corpus.corpus_id, self.library.share, self.pool_split]
-        key = content_id("artefact", ["feature", FEATURES, *what, *source])
-        shelf = artefacts_of(self.library.store)
-        if not shelf.has("feature", key):
-            shelf.save("feature", key, {"rows": compute()}, {})
-        rows: NDArray[np.float32] = shelf.load("feature", key).tensors["rows"]
-        return rows
 
     def _profile(self, doc_ids: Sequence[str]) -> Profile:
         chosen = self.documents(doc_ids)
@@ -160,9 +129,9 @@ class SubsetBuilder:
         tokens = self._encoder.encode(chosen.texts)
         return profile(
             [names[i] for i in chosen.label_ids],
-            tokens.lengths,
+            _lengths(chosen.texts),
             tokens,
-            pool_labels=[names[i] for i in self._documents.label_ids],
+            pool_labels=self._label_names,
             vocabulary_types=len(self._encoder.vocabulary) - len(SPECIALS),
         )
 
@@ -217,8 +186,9 @@ class SubsetBuilder:
             insert(con, "subset_requests", [request])
 
 
-FEATURES = 1
-"""Version of the feature extraction; part of the key of every kept feature."""
+def _lengths(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Return the number of tokens of each text: uncut, without <bos> and <eos>."""
+    return np.array([len(tokenize(text)) for text in texts], dtype=np.int64)
 
 
 def read_subset(con: duckdb.DuckDBPyConnection, subset_id: str) -> BuiltSubset:

@@ -47,6 +47,11 @@ class MergeReport:
     quarantined: tuple[str, ...] = ()
     fragments: int = 0
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What somebody has to be told: conflicts and quarantined fragments."""
+        return self.conflicts + self.quarantined
+
 
 @dataclass
 class _Fragment:

@@ -55,7 +55,11 @@ class TestSet:
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Train one float model and keep its best and per-epoch weights."""
+    """Train one float model and keep its best and per-epoch weights.
+
+    expected: the id of the content that the store's cells were measured with, where the model was
+    trained before and its artefact is lost.
+    """
 
     places: Places
     model_key: str
@@ -70,6 +74,7 @@ class TrainJob:
     labels: tuple[str, ...]
     corpus_id: str
     share: float
+    expected: str | None = None
 
 
 @dataclass(frozen=True)

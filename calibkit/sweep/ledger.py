@@ -8,17 +8,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from calibkit.curate.encoding import artefacts_of
-from calibkit.curate.subsets import ModelArtefact
+from calibkit.curate.features import ModelArtefact
+from calibkit.errors import StoreBusy, StoreDamaged
 from calibkit.identity import content_id
 from calibkit.models.settings import ModelSettings
 from calibkit.store.connection import Store
-from calibkit.store.fragments import merge
+from calibkit.store.fragments import merge, write_fragment
 from calibkit.store.rows import insert
 from calibkit.sweep import provenance
 from calibkit.sweep.executors import Failure
 from calibkit.sweep.jobs import CellJob
 from calibkit.sweep.plan import Plan, PlannedCell, noise_levels
-from calibkit.sweep.rows import now
+from calibkit.sweep.rows import fragment, now
 
 MERGE_EVERY_SECONDS = 20.0
 
@@ -80,17 +81,21 @@ class Ledger:
     def merge_now_and_then(self) -> None:
         """Merge when the last time is a while ago: readers see progress, writers rarely wait."""
         if time.monotonic() - self._merged_at > MERGE_EVERY_SECONDS:
-            self.merge()
+            try:
+                self.merge()
+            except StoreBusy as error:  # nothing is lost: fragments wait for the next merge
+                self._merged_at = time.monotonic()
+                self.note(f"{error}; the run goes on and merges later")
 
     def merge(self) -> None:
         """Merge the fragments that workers have written."""
         report = merge(self.store)
         self._merged_at = time.monotonic()
-        for problem in (*report.conflicts, *report.quarantined):
+        for problem in report.problems:
             self.note(problem)
 
     def fail(self, cells: Iterable[PlannedCell], stage: str, failure: Failure) -> None:
-        """Write one failure row per cell."""
+        """Write one failure row per cell, as a fragment: the store may be busy just now."""
         rows = [
             {
                 "failure_id": content_id("fragment", [self.run_id, cell.plan_key, stage]),
@@ -106,22 +111,38 @@ class Ledger:
             }
             for cell in cells
         ]
-        with self.store.writing() as con:
-            insert(con, "failures", rows)
+        name = content_id("fragment", [row["failure_id"] for row in rows])
+        write_fragment(self.store.fragments, name, fragment("failure", {"failures": rows}))
 
-    def known_models(self, wanted: Mapping[str, ModelSettings]) -> dict[str, ModelArtefact]:
-        """Return the models that are both in the store and on disk."""
-        shelf = artefacts_of(self.store)
+    def model_ids(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return, by model key, the content of the models that were ever trained here."""
         with self.store.reading() as con:
             rows = con.execute(
                 "SELECT model_key, model_id FROM models WHERE list_contains(?, model_key)",
-                [list(wanted)],
+                [list(keys)],
             ).fetchall()
-        return {
-            key: ModelArtefact(key, identity, wanted[key])
-            for key, identity in rows
-            if shelf.has("model", key)
-        }
+        return dict(rows)
+
+    def known_models(self, wanted: Mapping[str, ModelSettings]) -> dict[str, ModelArtefact]:
+        """Return the models that are both in the store and, whole, on disk."""
+        shelf = artefacts_of(self.store)
+        found: dict[str, ModelArtefact] = {}
+        for key, identity in self.model_ids(wanted).items():
+            if not shelf.has("model", key):
+                continue
+            try:
+                stored = shelf.load("model", key).config["model_id"]
+            except StoreDamaged as error:
+                self.note(f"{error} (it is trained anew now)")
+                continue
+            if stored != identity:
+                raise StoreDamaged(
+                    f"the artefact {key} holds the float model {stored}, but the store's cells "
+                    f"were measured with {identity}; put that artefact back into "
+                    f"{self.store.artefacts}, or measure into a new store (--store)"
+                )
+            found[key] = ModelArtefact(key, identity, wanted[key])
+        return found
 
     def still_missing(self, jobs: dict[str, CellJob]) -> dict[str, CellJob]:
         """Return the jobs with only those noise levels and distributions the store lacks."""
@@ -129,14 +150,14 @@ class Ledger:
             measured = set(
                 con.execute(
                     "SELECT cell_id, noise_kind, noise, noise_seed FROM evaluations "
-                    "WHERE list_contains(?, cell_id)",
+                    "SEMI JOIN (SELECT unnest(?::VARCHAR[]) AS cell_id) USING (cell_id)",
                     [list(jobs)],
                 ).fetchall()
             )
             recorded = set(
                 con.execute(
                     "SELECT DISTINCT cell_id, quantity FROM distributions "
-                    "WHERE list_contains(?, cell_id)",
+                    "SEMI JOIN (SELECT unnest(?::VARCHAR[]) AS cell_id) USING (cell_id)",
                     [list(jobs)],
                 ).fetchall()
             )

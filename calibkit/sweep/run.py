@@ -6,6 +6,7 @@ Running the same recipe again measures only what the store lacks; that is all th
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -13,8 +14,9 @@ from typing import Any, Literal, Protocol
 from calibkit.corpora.reading import Corpus
 from calibkit.curate.corpus import ensure_corpus
 from calibkit.curate.encoding import Encoder, Library
-from calibkit.curate.subsets import BuiltSubset, ModelArtefact, SubsetBuilder
-from calibkit.errors import CalibkitError
+from calibkit.curate.features import ModelArtefact
+from calibkit.curate.subsets import BuiltSubset, SubsetBuilder
+from calibkit.errors import CalibkitError, StoreError
 from calibkit.identity import HARNESS, content_id, ordered_hash
 from calibkit.recipe.recipe import Recipe
 from calibkit.store.connection import Store
@@ -94,7 +96,8 @@ def run(
     """
     start = time.monotonic()
     deadline = None if max_time is None else start + 60 * max_time
-    merge(store)
+    for problem in merge(store).problems:
+        watcher.note(problem)
     plan(store, recipe, limit_documents=limit_documents, where=where)  # refuse before any work
     watcher.phase("corpus", 1)
     corpus = ensure_corpus(store, recipe.corpus.name, recipe.corpus.source)
@@ -104,6 +107,8 @@ def run(
     sweep = Sweep(store, recipe, corpus, planned, watcher, deadline, workers=workers, engine=engine)
     sweep.ledger.register()
     measured = 0
+    if where is not None and not planned.wanted:
+        watcher.note(f"--where {where!r} selects none of the recipe's {len(planned.cells):,} cells")
     if planned.to_do():
         pool: Executor = Serial(WORK) if executor == "serial" else Local(WORK, workers)
         with pool, sweep.ledger.merging():
@@ -145,6 +150,8 @@ class Sweep:
         self.builder = SubsetBuilder(self.library, recipe.corpus.pool)
         self.places = Places(store.artefacts, store.fragments)
         self.ledger = Ledger(store, planned, workers=workers, note=watcher.note)
+        self._encoders: dict[str, Encoder] = {}
+        self._kept_subsets: dict[tuple[str, str], str] = {}
 
     # ------------------------------------------------------------------------------------ phases
 
@@ -154,11 +161,13 @@ class Sweep:
         early, late = self._subsets_apart(cells)
         subsets = self._build_subsets(early, {})
         models = self._train(pool, cells)
-        cells = [cell for cell in cells if cell.model_key in models]  # the others have failed
-        tests = {kind: self._test_set(kind) for kind in {c.point.model for c in cells}}
-        subsets |= self._build_subsets([c for c in late if c in cells], models)
+        # from here on without the cells that have failed
+        cells = [cell for cell in cells if cell.model_key in models]
+        tests = {alias: self._test_set(alias) for alias in sorted({c.point.model for c in cells})}
+        subsets |= self._build_subsets([c for c in late if c.model_key in models], models)
         cells = [cell for cell in cells if cell.plan_key in subsets]
-        self._baselines(pool, cells, models, tests)
+        lost = self._baselines(pool, cells, models, tests)
+        cells = [cell for cell in cells if models[str(cell.model_key)].id not in lost]
         return self._cells(pool, cells, models, subsets, tests)
 
     def _subsets_apart(
@@ -190,8 +199,12 @@ class Sweep:
             try:
                 policy = self.recipe.policies[alias].policy
                 found = self.builder.build(policy, size, seed, model=models.get(model or ""))
-            except CalibkitError as error:
-                self.ledger.fail(members, "subset", Failure(type(error).__name__, str(error), ""))
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a policy may be anybody's; others go on
+                told = "" if isinstance(error, CalibkitError) else traceback.format_exc()
+                failure = Failure(type(error).__name__, str(error), told)
+                self.ledger.fail(members, "subset", failure)
                 self.watcher.step(f"{text}: {error}", failed=True)
                 continue
             built |= {str(cell.plan_key): found for cell in members}
@@ -199,13 +212,18 @@ class Sweep:
         return built
 
     def _encoder(self, alias: str) -> Encoder:
-        return Encoder.of(self.library, self.recipe.models[alias].settings)
+        if alias not in self._encoders:
+            settings = self.recipe.models[alias].settings
+            self._encoders[alias] = Encoder.of(self.library, settings)
+        return self._encoders[alias]
 
     def _train(self, pool: Executor, cells: Sequence[PlannedCell]) -> dict[str, ModelArtefact]:
         """Train the float models that are not there yet; return all of them by key."""
         wanted = {str(c.model_key): (c.point.model, c.point.model_seed) for c in cells}
         settings = {key: self.recipe.models[alias].settings for key, (alias, _) in wanted.items()}
         found = self.ledger.known_models(settings)
+        expected = self.ledger.model_ids(settings)
+        failed: set[str] = set()
         tasks = []
         for key, (alias, seed) in wanted.items():
             if key in found:
@@ -226,6 +244,7 @@ class Sweep:
                 labels=self.corpus.labels,
                 corpus_id=self.corpus.corpus_id,
                 share=self.recipe.corpus.share,
+                expected=expected.get(key),
             )
             tasks.append(Task(key, job))
         if tasks:
@@ -240,11 +259,17 @@ class Sweep:
                         f"valid accuracy {facts['accuracy']:.3f}"
                     )
                 elif event.failure is not None:
+                    failed.add(event.task.key)
                     affected = [c for c in cells if c.model_key == event.task.key]
                     self.ledger.fail(affected, "model", event.failure)
                     self.watcher.step(f"{alias} {seed}: {event.failure.message}", failed=True)
             self.ledger.merge()
             found = self.ledger.known_models(settings)
+            for key in wanted.keys() - found.keys() - failed:
+                message = f"the float model {key} was trained, but it is not in the store"
+                affected = [c for c in cells if c.model_key == key]
+                self.ledger.fail(affected, "model", Failure("StoreError", message, ""))
+                self.watcher.note(message)
         return found
 
     def _test_set(self, alias: str) -> TestSet:
@@ -284,8 +309,12 @@ class Sweep:
         cells: Sequence[PlannedCell],
         models: dict[str, ModelArtefact],
         tests: dict[str, TestSet],
-    ) -> None:
-        """Measure each float model and its port where the store lacks a level."""
+    ) -> set[str]:
+        """Measure each float model and its port where the store lacks a level.
+
+        Returns the ids of the models for which that failed; their cells have failed with them,
+        since results without a float row to compare with would look finished.
+        """
         with self.store.reading() as con:
             known = set(
                 con.execute(
@@ -303,20 +332,23 @@ class Sweep:
                     self.places, ref, TestSet(test.id, test.labels, levels, test.clean_tokens)
                 )
                 tasks[model.id] = Task(f"baseline {cell.point.model}", job, model.id)
+        lost: set[str] = set()
         if not tasks:
-            return
+            return lost
         self.watcher.phase("baselines", len(tasks))
         for event in pool.run(list(tasks.values())):
             if not isinstance(event, Outcome):
                 continue
             failure = event.failure
             if failure is not None:
-                job = event.task.payload
-                affected = [c for c in cells if models[str(c.model_key)].id == job.model.id]
+                model_id = event.task.payload.model.id
+                lost.add(model_id)
+                affected = [c for c in cells if models[str(c.model_key)].id == model_id]
                 self.ledger.fail(affected, "baseline", failure)
             text = event.task.key if failure is None else f"{event.task.key}: {failure.message}"
             self.watcher.step(text, failed=failure is not None)
         self.ledger.merge()
+        return lost
 
     def _cells(
         self,
@@ -350,10 +382,11 @@ class Sweep:
             Task(cell_id, job, f"{job.model.id} {job.subset_id}") for cell_id, job in needed.items()
         ]
         self.watcher.phase("cells", len(tasks))
-        measured = 0
+        measured = ended = 0
         for event in pool.run(tasks, stop=self._out_of_time):
             if not isinstance(event, Outcome):
                 continue
+            ended += 1
             found = members[event.task.key]
             text = cell_text(found[0])
             if event.failure is None:
@@ -363,9 +396,17 @@ class Sweep:
                 self.ledger.fail(found, "cell", event.failure)
                 self.watcher.step(f"{text}: {event.failure.message}", failed=True)
             self.ledger.merge_now_and_then()
-        if self._out_of_time():
-            self.watcher.note("--max-time is over; what is not measured yet stays missing")
+        if ended < len(tasks):
+            self.watcher.note(f"--max-time is over: {len(tasks) - ended:,} cells are not measured")
         return measured
+
+    def _subset_tokens(self, alias: str, subset: BuiltSubset) -> str:
+        at = (alias, subset.subset_id)
+        if at not in self._kept_subsets:
+            self._kept_subsets[at] = self._encoder(alias).subset_tokens(
+                subset.subset_id, lambda: self.builder.documents(subset.doc_ids)
+            )
+        return self._kept_subsets[at]
 
     def _out_of_time(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
@@ -386,14 +427,13 @@ class Sweep:
                 "test": test.id,
             },
         )
-        chosen = self.builder.documents(subset.doc_ids)
         return CellJob(
             places=self.places,
             cell_id=cell_id,
             model=ModelRef(model.key, model.id, cell.model_kind),
             corpus_id=self.corpus.corpus_id,
             subset_id=subset.subset_id,
-            subset_tokens=self._encoder(cell.point.model).subset_tokens(subset.subset_id, chosen),
+            subset_tokens=self._subset_tokens(cell.point.model, subset),
             scheme=scheme.as_dict(),
             test=test,
             distributions=self.recipe.measure.distributions,

@@ -6,14 +6,19 @@ leaves nothing behind and is simply done again.
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
+from calibkit.curate.encoding import Content, kept
 from calibkit.engine.calibrate import Calibrated, calibrate
 from calibkit.engine.choice import states_by
 from calibkit.engine.plain import Evaluation, evaluate
 from calibkit.engine.shifts import FLOAT_QUANTIZED, activation_shifts, weight_shifts
+from calibkit.errors import StoreDamaged
 from calibkit.identity import HARNESS
 from calibkit.measure.collapse import flags
 from calibkit.measure.shift import Shift, shift_between
@@ -22,6 +27,7 @@ from calibkit.models.settings import settings_from_dict
 from calibkit.models.training import EpochReport, train
 from calibkit.quantize.networks import PORT, Arrays, build
 from calibkit.quantize.schemes import Scheme, scheme_from_dict
+from calibkit.store.artefacts import Artefacts
 from calibkit.store.fragments import write_fragment
 from calibkit.sweep.clock import Clock, peak_mb
 from calibkit.sweep.executors import Report
@@ -40,6 +46,8 @@ from calibkit.sweep.shared import (
     statistics,
 )
 
+log = logging.getLogger(__name__)
+
 
 def work(job: Job, report: Report) -> None:
     """Do one job on one thread."""
@@ -56,57 +64,88 @@ def work(job: Job, report: Report) -> None:
 
 
 def train_model(job: TrainJob, report: Report) -> None:
-    """Train, keep the best weights and one checkpoint per epoch, and note the model."""
-    store = artefacts(job.places)
-    with store.lock("model", job.model_key):
-        if store.has("model", job.model_key):
-            return  # another sweep trained it while this one waited; its fragment tells
-        tokens, labels = labelled(job.places, job.train_tokens)
-        valid_tokens, valid_labels = labelled(job.places, job.valid_tokens)
-        start = time.perf_counter()
+    """Train, keep the best weights and one checkpoint per epoch, and note the model.
 
-        def tell(epoch: EpochReport) -> None:
-            report({"epoch": epoch.epoch, "of": epoch.epochs, "accuracy": epoch.valid_accuracy})
-
-        done = train(
-            settings_from_dict(job.settings),
-            tokens,
-            labels,
-            valid_tokens,
-            valid_labels,
-            len(job.labels),
-            job.vocabulary_size,
-            job.seed,
-            device=job.device,
-            progress=tell,
-        )
-        arrays, config = to_arrays(done.model)
-        config |= {"vocabulary_id": job.vocabulary_id, "labels_in_order": list(job.labels)}
-        identity = model_id(arrays, config)
-        best = next(e for e in done.epochs if e.epoch == done.best_epoch)
-        row = {
-            "model_key": job.model_key,
-            "model_id": identity,
-            "kind": job.kind,
-            "corpus_id": job.corpus_id,
-            "share": job.share,
-            "seed": job.seed,
-            "settings": dict(job.settings),
-            "vocabulary_id": job.vocabulary_id,
-            "vocabulary_size": job.vocabulary_size,
-            "labels": len(job.labels),
-            "best_epoch": done.best_epoch,
-            "epochs": len(done.epochs),
-            "valid_accuracy": best.valid_accuracy,
-            "valid_nll": best.valid_nll,
-            "seconds": time.perf_counter() - start,
-            "trained_at": now(),
-        }
-        for epoch, weights in zip(done.checkpoint_epochs, done.checkpoints, strict=True):
-            name = f"{job.model_key}-{epoch:03d}"
-            store.save("checkpoint", name, weights, config | {"epoch": epoch})
+    Raises StoreDamaged when a lost model does not come back with the same weights.
+    """
+    shelf = artefacts(job.places)
+    with shelf.lock("model", job.model_key):
+        row = _row_of_trained(shelf, job.model_key)  # another sweep trained it while this waited
+        if row is None:
+            row = _train(shelf, job, report)
         write_fragment(job.places.fragments, job.model_key, fragment("note", {"models": [row]}))
-        store.save("model", job.model_key, arrays, config | {"model_id": identity})
+
+
+def _row_of_trained(shelf: Artefacts, key: str) -> dict[str, Any] | None:
+    if not shelf.has("model", key):
+        return None
+    try:
+        return dict(shelf.load("model", key).config["row"])
+    except StoreDamaged as error:
+        log.warning("%s (it is trained anew now)", error)
+        return None
+
+
+def _train(shelf: Artefacts, job: TrainJob, report: Report) -> dict[str, Any]:
+    settings = settings_from_dict(job.settings)
+    tokens, labels = labelled(job.places, job.train_tokens)
+    valid_tokens, valid_labels = labelled(job.places, job.valid_tokens)
+    start = time.perf_counter()
+
+    def tell(epoch: EpochReport) -> None:
+        report({"epoch": epoch.epoch, "of": epoch.epochs, "accuracy": epoch.valid_accuracy})
+
+    done = train(
+        settings,
+        tokens,
+        labels,
+        valid_tokens,
+        valid_labels,
+        len(job.labels),
+        job.vocabulary_size,
+        job.seed,
+        device=job.device,
+        progress=tell,
+    )
+    arrays, config = to_arrays(done.model)
+    # how it reads text belongs to the content of a model: the same weights classify otherwise
+    config |= {"vocabulary_id": job.vocabulary_id, "labels_in_order": list(job.labels)}
+    config |= {"most_tokens": settings.most_tokens}
+    identity = model_id(arrays, config)
+    if job.expected not in (None, identity):
+        raise StoreDamaged(
+            f"the float model {job.expected} is lost, and training it again gave other weights "
+            f"({identity}): this machine or its packages are not those it was trained with. Put "
+            f"its artefact {job.model_key} back, or measure into a new store (--store)"
+        )
+    best = next(e for e in done.epochs if e.epoch == done.best_epoch)
+    row = {
+        "model_key": job.model_key,
+        "model_id": identity,
+        "kind": job.kind,
+        "corpus_id": job.corpus_id,
+        "share": job.share,
+        "seed": job.seed,
+        "settings": dict(job.settings),
+        "vocabulary_id": job.vocabulary_id,
+        "vocabulary_size": job.vocabulary_size,
+        "labels": len(job.labels),
+        "best_epoch": done.best_epoch,
+        "epochs": len(done.epochs),
+        "valid_accuracy": best.valid_accuracy,
+        "valid_nll": best.valid_nll,
+        "seconds": time.perf_counter() - start,
+        "trained_at": now(),
+    }
+    for epoch, weights in zip(done.checkpoint_epochs, done.checkpoints, strict=True):
+        name = f"{job.model_key}-{epoch:03d}"
+        kept(shelf, "checkpoint", name, _content(weights, config | {"epoch": epoch}))
+    shelf.save("model", job.model_key, arrays, config | {"model_id": identity, "row": row})
+    return row
+
+
+def _content(tensors: Arrays, config: dict[str, Any]) -> Callable[[], Content]:
+    return lambda: (tensors, config)
 
 
 # ----------------------------------------------------------------------------------- baselines

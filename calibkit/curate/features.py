@@ -1,0 +1,89 @@
+"""What policies measure distances in: one row per document of a pool, computed once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibkit.curate.encoding import Content, Encoder, Library, artefacts_of, kept
+from calibkit.identity import content_id
+from calibkit.models.settings import ModelSettings
+
+FEATURES = 1
+"""Version of the feature extraction; part of the key of every kept feature."""
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ModelArtefact:
+    """A trained float model: ``key`` names its artefact, ``id`` its content."""
+
+    key: str
+    id: str
+    settings: ModelSettings
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of the documents of one pool, in the pool's order of document ids."""
+
+    library: Library
+    pool_split: str
+
+    def vectors(self) -> Rows:
+        """Return TF-IDF + SVD vectors: float32 (documents, dimensions)."""
+
+        def compute() -> Rows:
+            from calibkit.policies.features import tfidf_svd
+
+            return tfidf_svd(self._texts())
+
+        return self._kept(["tfidf-svd"], compute)
+
+    def hidden(self, model: ModelArtefact) -> Rows:
+        """Return the mean hidden state of a float model: float32 (documents, hidden)."""
+
+        def compute() -> Rows:
+            from calibkit.models.checkpoints import from_arrays
+            from calibkit.models.scoring import hidden
+
+            found = artefacts_of(self.library.store).load("model", model.key)
+            names = ("kind", "vocabulary", "labels", "embedding", "hidden", "label_dim")
+            config = {name: found.config[name] for name in names if name in found.config}
+            network = from_arrays(dict(found.tensors), config)
+            tokens = Encoder.of(self.library, model.settings).encode(self._texts())
+            with _one_thread():
+                return hidden(network, tokens)
+
+        return self._kept(["hidden", model.id], compute)
+
+    def _texts(self) -> tuple[str, ...]:
+        return self.library.split(self.pool_split, leave_out_in_test=True).texts
+
+    def _kept(self, what: list[str], compute: Callable[[], Rows]) -> Rows:
+        source = [self.library.corpus.corpus_id, self.library.share, self.pool_split]
+        key = content_id("artefact", ["feature", FEATURES, *what, *source])
+
+        def make() -> Content:
+            return {"rows": compute()}, {}
+
+        rows: Rows = kept(artefacts_of(self.library.store), "feature", key, make).tensors["rows"]
+        return rows
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums that are shared out among threads differ in their last bits from machine to machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
