@@ -116,13 +116,15 @@ def plan(
         _planned(ordinal, point, recipe, corpus, limit_documents)
         for ordinal, point in enumerate(recipe.cells())
     )
-    if corpus is not None and store.exists():
+    keys = sorted({cell.plan_key for cell in cells if cell.plan_key})
+    recipe_id = recipe.id(limit_documents)
+    if keys:
+        # The same recipe over another corpus version, harness or device is another set of results.
+        recipe_id = content_id("recipe", [recipe_id, keys])
         with store.reading() as con:
-            states = _states(con, recipe, [c.plan_key for c in cells if c.plan_key])
-        cells = tuple(replace(c, state=states.get(c.plan_key or "", "missing")) for c in cells)
-    return Plan(
-        recipe, recipe.id(limit_documents), corpus, limit_documents, cells, matching(cells, where)
-    )
+            states = _states(con, recipe, recipe_id, keys)
+        cells = tuple(replace(c, state=states[str(c.plan_key)]) for c in cells)
+    return Plan(recipe, recipe_id, corpus, limit_documents, cells, matching(cells, where))
 
 
 def model_key(recipe: Recipe, corpus: Corpus, alias: str, seed: int) -> str:
@@ -203,9 +205,9 @@ def check_labels(recipe: Recipe, corpus: Corpus) -> None:
 
 
 def _states(
-    con: duckdb.DuckDBPyConnection, recipe: Recipe, plan_keys: Sequence[str]
+    con: duckdb.DuckDBPyConnection, recipe: Recipe, recipe_id: str, plan_keys: Sequence[str]
 ) -> dict[str, State]:
-    """Done means that every measurement the recipe asks for is in the tables."""
+    """Done means that every measurement the recipe asks for is in the tables, baselines too."""
     wanted = set(noise_levels(recipe))
     quantities = set(recipe.measure.distributions)
     con.execute("CREATE TEMP TABLE asked (plan_key VARCHAR)")
@@ -221,8 +223,11 @@ def _states(
     )
     measured: dict[str, set[tuple[str, float, int]]] = {}
     for cell, kind, level, seed in con.execute(
-        "SELECT cell_id, noise_kind, noise, noise_seed FROM evaluations SEMI JOIN known "
-        "USING (cell_id)"
+        "SELECT cell_id, e.noise_kind, e.noise, e.noise_seed FROM evaluations AS e "
+        "JOIN cells USING (cell_id) SEMI JOIN known USING (cell_id) "
+        "SEMI JOIN (SELECT * FROM baseline_evaluations WHERE stage = 'port') AS b "
+        "ON b.model_id = cells.model_id AND b.test_id = cells.test_id "
+        "AND b.noise_kind = e.noise_kind AND b.noise = e.noise AND b.noise_seed = e.noise_seed"
     ).fetchall():
         measured.setdefault(cell, set()).add((kind, level, seed))
     recorded: dict[str, set[str]] = {}
@@ -233,7 +238,9 @@ def _states(
     failed = {
         row[0]
         for row in con.execute(
-            "SELECT DISTINCT plan_key FROM failures SEMI JOIN asked USING (plan_key)"
+            "SELECT DISTINCT plan_key FROM failures SEMI JOIN asked USING (plan_key) "
+            "WHERE recipe_id = ?",
+            [recipe_id],
         ).fetchall()
     }
     states: dict[str, State] = {}
@@ -268,12 +275,13 @@ def matching(cells: Sequence[PlannedCell], where: str | None) -> frozenset[int]:
         numbers = {"model_seed", "size", "seed", "bits"}
         columns = ", ".join(f"{n} {'BIGINT' if n in numbers else 'VARCHAR'}" for n in names)
         con.execute(f"CREATE TABLE cells (ordinal BIGINT, {columns})")
-        holes = ", ".join("?" for _ in range(len(names) + 1))
-        rows = [[cell.ordinal, *cell.columns().values()] for cell in cells]
-        con.executemany(f"INSERT INTO cells VALUES ({holes})", rows)  # noqa: S608
+        values = [cell.columns() for cell in cells]
+        lists = [[c.ordinal for c in cells], *([row[n] for row in values] for n in names)]
+        unnested = ", ".join("unnest(?)" for _ in lists)
+        con.execute(f"INSERT INTO cells SELECT {unnested}", lists)
         con.execute("SET lock_configuration = true")
-        try:
-            found = con.execute(f"SELECT ordinal FROM cells WHERE ({where})").fetchall()  # noqa: S608
+        try:  # `filter` takes one expression and nothing else
+            found = con.table("cells").filter(where).project("ordinal").fetchall()
         except duckdb.Error as error:
             first = str(error).splitlines()[0]
             raise BadInput(

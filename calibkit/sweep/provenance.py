@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -44,7 +45,7 @@ def git_state() -> tuple[str | None, bool | None]:
     if commit is None or ask("ls-files", "--error-unmatch", __file__) is None:
         return None, None
     changes = ask("status", "--porcelain", "--untracked-files=no")
-    return commit, bool(changes)
+    return commit, None if changes is None else bool(changes)
 
 
 def host() -> str:
@@ -54,4 +55,5 @@ def host() -> str:
 
 def command_line() -> str:
     """Return the command as it was typed, without the path of the interpreter."""
-    return " ".join(["calibkit", *sys.argv[1:]])
+    program = Path(sys.argv[0]).name or "python"
+    return shlex.join(["calibkit" if program == "__main__.py" else program, *sys.argv[1:]])
