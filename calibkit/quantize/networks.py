@@ -173,12 +173,13 @@ def build(kind: str, arrays: Arrays, with_: Quantizers = QUANTIZED) -> QuantClas
     vocabulary, embedding = arrays["embedding.weight"].shape
     hidden = arrays["lstm.weight_hh_l0"].shape[1]
     network: QuantClassifier
-    if kind == "discriminative":
-        labels = arrays["classifier.weight"].shape[0]
-        network = QuantDiscriminative(vocabulary, labels, embedding, hidden, with_)
-    else:
-        labels = arrays["label_embedding.weight"].shape[0]
-        network = QuantGenerative(vocabulary, labels, embedding, hidden, with_)
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn, then overwritten
+        if kind == "discriminative":
+            labels = arrays["classifier.weight"].shape[0]
+            network = QuantDiscriminative(vocabulary, labels, embedding, hidden, with_)
+        else:
+            labels = arrays["label_embedding.weight"].shape[0]
+            network = QuantGenerative(vocabulary, labels, embedding, hidden, with_)
     for layer in (network.embedding, getattr(network, "label_embedding", None)):
         if layer is not None and with_.weight is not None:
             # Brevitas cannot look up rows together with one scale a row; the scales are not needed

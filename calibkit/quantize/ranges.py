@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from calibkit.quantize.networks import Arrays, site_weight
 from calibkit.quantize.schemes import ACTIVATION_SITES, WEIGHT_SITES, Scheme
 
-SMALLEST_THRESHOLD = 1e-10
-"""Brevitas's lower bound; a site that is always 0 still needs a positive scale."""
-
 
 @dataclass(frozen=True)
 class SiteStatistics:
@@ -63,7 +60,9 @@ def activation_thresholds(
             threshold = max(abs(seen.low), abs(seen.high))
         else:
             threshold = seen.percentile(scheme.percentile)
-        found[site] = max(float(threshold), SMALLEST_THRESHOLD)
+        # a site that is always 0 has no range; Brevitas's 1e-10 would make the scale of the bias
+        # behind it so small that 32 bits cannot hold the bias
+        found[site] = float(threshold) if threshold > 0 else 1.0
     return found
 
 
@@ -74,7 +73,9 @@ def weight_thresholds(kind: str, arrays: Arrays, scheme: Scheme) -> dict[str, ND
         magnitude = np.abs(site_weight(arrays, site))
         whole = scheme.weights == "per-tensor"
         top: Any = magnitude.max() if whole else magnitude.max(axis=1, keepdims=True)
-        found[site] = np.maximum(np.asarray(top, dtype=np.float32), np.float32(SMALLEST_THRESHOLD))
+        largest = np.float32(magnitude.max()) or np.float32(1)
+        # a row of zeros takes the tensor's range, for the same reason as a silent activation site
+        found[site] = np.where(top > 0, top, largest).astype(np.float32)
     return found
 
 

@@ -133,6 +133,8 @@ class Scheme:
             plain[key] = [list(pair) for pair in plain[key]]
         if self.observer == "calibkit":
             plain["observer_batch"] = 0  # no number depends on it
+        if all(estimator != "percentile" for _, estimator in self.ranges):
+            plain["percentile"] = 0
         return plain
 
     def bits_of(self, site: str) -> int:
@@ -155,11 +157,12 @@ def scheme_from_dict(plain: Mapping[str, Any]) -> Scheme:
         values[key] = tuple((str(p), v) for p, v in values[key])
     if not values["observer_batch"]:
         values["observer_batch"] = DEFAULT_OBSERVER_BATCH
-    values["percentile"] = float(values["percentile"])
+    values["percentile"] = float(values["percentile"] or DEFAULT_PERCENTILE)
     return Scheme(**values)
 
 
 DEFAULT_OBSERVER_BATCH = 64
+DEFAULT_PERCENTILE = 99.999
 BREVITAS_PERCENTILE = 99.999
 
 PRESETS: dict[str, dict[str, Any]] = {

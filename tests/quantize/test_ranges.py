@@ -16,6 +16,7 @@ from calibkit.quantize.networks import (
 from calibkit.quantize.ranges import (
     SiteStatistics,
     activation_scale,
+    activation_thresholds,
     merge_largest,
     rank_from_top,
     weight_scale,
@@ -113,3 +114,23 @@ def test_per_channel_thresholds_are_row_maxima_over_both_gate_matrices(float_cla
         expected = rows[i * hidden : (i + 1) * hidden, None]
         np.testing.assert_array_equal(found[f"lstm.weight_{gate}"], expected)
     assert (found["embedding"] > 0).all()  # the padding row is all 0
+
+
+def test_silent_sites_and_rows_keep_a_scale_that_can_hold_a_bias(discriminative_classifier):
+    arrays = dict(discriminative_classifier.arrays)
+    arrays["classifier.weight"] = arrays["classifier.weight"].copy()
+    arrays["classifier.weight"][1] = 0.0
+    scheme = resolve(SchemeSettings(weights="per-channel"), bits=4)
+    rows = weight_thresholds("discriminative", arrays, scheme)["classifier"][:, 0]
+    assert rows[1] == np.abs(arrays["classifier.weight"]).max()
+    silent = SiteStatistics(
+        count=4,
+        low=0.0,
+        high=0.0,
+        mean=0.0,
+        mean_square=0.0,
+        largest=np.zeros(4, np.float32),
+        multiplicity=np.ones(4, np.int64),
+    )
+    seen = dict.fromkeys(ACTIVATION_SITES["discriminative"], silent)
+    assert set(activation_thresholds("discriminative", seen, scheme).values()) == {1.0}
