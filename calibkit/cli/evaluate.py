@@ -54,6 +54,15 @@ def cores() -> int:
     help="Where cells run: in worker processes, or one after the other in this one.",
 )
 @click.option(
+    "--engine",
+    type=click.Choice(["auto", "plain", "torch"]),
+    default="auto",
+    show_default=True,
+    help="What evaluates a quantized network; never changes a number. plain: Brevitas's layers. "
+    "torch: one step loop, several times as fast. auto: torch where it gives Brevitas's very "
+    "numbers on this machine, which is checked for every cell, else plain.",
+)
+@click.option(
     "--where",
     metavar="SQL",
     help="Only cells that meet this condition, for example \"bits = 4 AND model = 'generative'\".",
@@ -79,6 +88,7 @@ def evaluate(
     dry_run: bool,
     workers: int | None,
     executor: Literal["local", "serial"],
+    engine: Literal["auto", "plain", "torch"],
     where: str | None,
     max_time: float | None,
     limit_documents: int | None,
@@ -118,6 +128,7 @@ def evaluate(
             loaded,
             workers=workers or cores(),
             executor=executor,
+            engine=engine,
             where=where,
             max_time=max_time,
             limit_documents=limit_documents,

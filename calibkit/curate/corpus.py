@@ -8,12 +8,12 @@ from calibkit.errors import BadInput, UnknownName
 from calibkit.store.connection import Store
 
 
-def stored_corpus(store: Store, name: str, source: str | None = None) -> Corpus | None:
-    """Return the latest version of a corpus, or None where it is not there but has a source.
+def recipe_corpus(store: Store, name: str, source: str | None) -> Corpus | None:
+    """Return the latest version of a recipe's corpus, or None where it has yet to be ingested.
 
     Raises BadInput when it is neither in the store nor has a source to be ingested from.
     """
-    problem = f"the store {store.path} does not exist yet"
+    problem = f"there is no store at {store.path} yet"
     if store.exists():
         try:
             with store.reading() as con:
@@ -22,18 +22,18 @@ def stored_corpus(store: Store, name: str, source: str | None = None) -> Corpus 
             problem = str(error)
     if source is None:
         raise BadInput(
-            f"corpus {name!r} is not in the store and the recipe has no `corpus.from`: {problem}; "
-            f"run `calibkit ingest {name} --train FILE --valid FILE --test FILE`, "
-            "or add `from:` to the recipe"
+            f"the recipe's corpus {name!r} is not in the store, and the recipe has no "
+            f"`corpus.from` to take it from: {problem}; run "
+            f"`calibkit ingest {name} --train FILE --valid FILE --test FILE`, or add `from:`"
         )
     return None
 
 
-def ensure_corpus(store: Store, name: str, source: str | None) -> Corpus:
-    """Return a corpus, ingesting it from its source where the store lacks it."""
-    found = stored_corpus(store, name, source)
+def ensure_corpus(store: Store, name: str, source: str | None) -> tuple[Corpus, tuple[str, ...]]:
+    """Return a corpus, ingested from its source where the store lacks it, and what ingest noted."""
+    found = recipe_corpus(store, name, source)
     if found is not None:
-        return found
-    ingest(store, name, source=source)
+        return found, ()
+    notes = ingest(store, name, source=source).notes
     with store.reading() as con:
-        return find_corpus(con, name)
+        return find_corpus(con, name), tuple(notes)

@@ -12,10 +12,9 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from calibkit.corpora.reading import Corpus, Documents
+from calibkit.corpora.reading import Documents, find_corpus
 from calibkit.corpora.text import tokenize
 from calibkit.corpora.vocabulary import SPECIALS
-from calibkit.curate.corpus import stored_corpus
 from calibkit.curate.encoding import Encoder, Library
 from calibkit.curate.features import Features, ModelArtefact
 from calibkit.errors import BadInput, Infeasible
@@ -241,11 +240,8 @@ def build_subset(
 
     Raises BadInput for an unknown corpus or model, Infeasible when the pool cannot give it.
     """
-    corpus: Corpus | None = stored_corpus(store, corpus_name)
-    assert corpus is not None  # without a source, a missing corpus is an error
-    chosen = None
-    if model is not None:
-        with store.reading() as con:
-            chosen = find_model(con, model)
+    with store.reading() as con:
+        corpus = find_corpus(con, corpus_name)
+        chosen = None if model is None else find_model(con, model)
     builder = SubsetBuilder(Library(store, corpus, share), pool)
     return builder.build(policy, size, seed, model=chosen)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import duckdb
 
 from calibkit.corpora.reading import Corpus
-from calibkit.curate.corpus import stored_corpus
+from calibkit.curate.corpus import recipe_corpus
 from calibkit.errors import BadInput
 from calibkit.identity import HARNESS, content_id
 from calibkit.recipe.recipe import GridPoint, Recipe
@@ -109,7 +109,7 @@ def plan(
     Works on a store that does not exist yet. Raises BadInput for a corpus that is neither in the
     store nor has a source, and for a condition that is no SQL over the cells' columns.
     """
-    corpus = stored_corpus(store, recipe.corpus.name, recipe.corpus.source)
+    corpus = recipe_corpus(store, recipe.corpus.name, recipe.corpus.source)
     if corpus is not None:
         check_labels(recipe, corpus)
     cells = tuple(

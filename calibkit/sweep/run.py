@@ -100,7 +100,9 @@ def run(
         watcher.note(problem)
     plan(store, recipe, limit_documents=limit_documents, where=where)  # refuse before any work
     watcher.phase("corpus", 1)
-    corpus = ensure_corpus(store, recipe.corpus.name, recipe.corpus.source)
+    corpus, notes = ensure_corpus(store, recipe.corpus.name, recipe.corpus.source)
+    for text in notes:
+        watcher.note(text)
     watcher.step(f"{corpus.name}: {sum(corpus.documents.values()):,} documents")
     check_labels(recipe, corpus)
     planned = plan(store, recipe, limit_documents=limit_documents, where=where)

@@ -81,7 +81,7 @@ def test_evaluate_prints_the_summary_and_what_comes_next(
     assert all(len(line) <= 120 for line in result.stdout.splitlines())
     assert "8 cells measured in 1:15; 8 of 8 done" in result.stderr
     assert calls == {
-        "workers": 3, "executor": "local", "where": None, "max_time": 2.0,
+        "workers": 3, "executor": "local", "engine": "auto", "where": None, "max_time": 2.0,
         "limit_documents": None, "recipe": "mini", "store": study_store.path,
     }  # fmt: skip
     following = result.stderr.partition("Next:\n")[2].splitlines()
