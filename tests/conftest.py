@@ -1,13 +1,21 @@
-"""Float models as arrays and documents as token lists, made by hand: no corpus, no training."""
+"""Float models, token lists and csv files made by hand, and the quickstart run once."""
 
-from collections.abc import Callable
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from calibkit.ragged import Ragged
+
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -94,3 +102,71 @@ def wrapped() -> Ragged:
 @pytest.fixture(scope="session")
 def wrapped_labels(wrapped: Ragged) -> np.ndarray:
     return np.arange(len(wrapped), dtype=np.int64) % 3
+
+
+TOPICS = {
+    "art": ["paint", "colour", "canvas", "brush", "museum", "portrait", "sketch", "statue"],
+    "sea": ["wave", "harbour", "sail", "tide", "anchor", "reef", "captain", "shore"],
+    "sky": ["cloud", "star", "planet", "comet", "orbit", "sunrise", "storm", "moon"],
+}
+COMMON = ["the", "a", "of", "and", "on", "with", "near", "under", "old", "new", "small", "great"]
+
+
+def corpus_files(
+    folder: Path, sizes: Mapping[str, int], *, seed: int = 0, topics: Mapping[str, Any] = TOPICS
+) -> dict[str, Path]:
+    """Write one csv file per split: documents of 4 to 10 words, about half of them on topic."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for split, rows in sizes.items():
+        files[split] = folder / f"{split}.csv"
+        with files[split].open("w", newline="") as file:
+            out = csv.writer(file)
+            out.writerow(["text", "label"])
+            for row in range(rows):
+                label = list(topics)[row % len(topics)]
+                length = int(rng.integers(3, 10))
+                on_topic = rng.random(length) < 0.5
+                words = np.where(
+                    on_topic, rng.choice(topics[label], length), rng.choice(COMMON, length)
+                )
+                out.writerow([" ".join([*words, f"{split}{row}"]), label])
+    return files
+
+
+@pytest.fixture(scope="session")
+def make_corpus_files() -> Callable[..., dict[str, Path]]:
+    return corpus_files
+
+
+@dataclass(frozen=True)
+class Quickstart:
+    """What ``calibkit evaluate recipes/quickstart.yaml`` said, and the store that it made."""
+
+    store: Path
+    documents: int
+    stdout: str
+    stderr: str
+
+    def copy_to(self, folder: Path) -> Path:
+        """Return the path of a copy of the store, with everything that belongs to it."""
+        copy = folder / self.store.name
+        shutil.copyfile(self.store, copy)
+        shutil.copytree(f"{self.store}.d", f"{copy}.d")
+        return copy
+
+
+@pytest.fixture(scope="session")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Quickstart:
+    """The quickstart, run once per session as a user would, on some of the test documents."""
+    store, documents = tmp_path_factory.mktemp("quickstart") / "quickstart.duckdb", 60
+    done = subprocess.run(
+        [sys.executable, "-m", "calibkit.cli", "--store", str(store)]
+        + ["evaluate", "recipes/quickstart.yaml", "--limit-documents", str(documents)]
+        + ["--workers", "2"],
+        cwd=ROOT, capture_output=True, text=True, timeout=800, check=False,
+        env={k: v for k, v in os.environ.items() if not k.startswith("CALIBKIT_")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    return Quickstart(store, documents, done.stdout, done.stderr)

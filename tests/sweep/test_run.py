@@ -1,0 +1,354 @@
+import pytest
+
+from calibkit.identity import content_id
+from calibkit.quantize.schemes import ACTIVATION_SITES, WEIGHT_SITES
+from calibkit.sweep.plan import plan
+
+ONE_CELL = {
+    "grid": {"model": ["discriminative"], "policy": ["random"], "seed": [0], "bits": [8]},
+    "measure": {"noise": {"keyboard": None}, "distributions": []},
+}
+
+
+def kept_rows(everything_measured, study, before):
+    """Whether every row that was there before is still there, bit for bit."""
+    after = everything_measured(study, list(before))
+    return all(set(rows) <= set(after[name]) for name, rows in before.items())
+
+
+TABLES = ["evaluations", "baseline_evaluations", "label_evaluations", "predictions", "cells"]
+TABLES += ["distributions", "models", "plan_cells", "subset_documents", "noise_sets"]
+
+
+# ------------------------------------------------------------------------------- what is measured
+
+
+def test_running_again_measures_nothing(study, everything_measured, watched):
+    before = everything_measured(study)
+    report = study.run(watcher=watched)
+    assert (report.measured, report.done, report.missing, report.failed) == (0, 8, 0, 0)
+    assert watched.phases == [("corpus", 1)]
+    assert everything_measured(study) == before
+    assert list(study.store.fragments.glob("*.json")) == []
+
+
+def test_a_new_noise_level_measures_that_level_only(study, everything_measured, watched):
+    before = everything_measured(study, TABLES)
+    report = study.run({"measure": {"noise": {"keyboard": [0.05, 0.1]}}}, watcher=watched)
+    assert (report.measured, report.done) == (8, 8)
+    assert kept_rows(everything_measured, study, before)
+    assert study.rows("SELECT noise, count(*) FROM evaluations GROUP BY noise ORDER BY noise") == [
+        (0.0, 8), (0.05, 8), (0.1, 8),
+    ]  # fmt: skip
+    runs_of = study.rows(
+        "SELECT noise, stage, count(*) FROM baseline_evaluations GROUP BY ALL ORDER BY ALL"
+    )
+    assert runs_of == [(n, s, 2) for n in (0.0, 0.05, 0.1) for s in ("float", "port")]
+    assert "models" not in dict(watched.phases)
+    again = study.run({"measure": {"noise": {"keyboard": [0.05]}}})
+    assert (again.measured, again.done) == (0, 8)
+    assert study.rows("SELECT DISTINCT noise FROM results ORDER BY 1") == [(0.0,), (0.05,)]
+
+
+def test_new_bits_and_policies_measure_only_those_cells(study, everything_measured, watched):
+    before = everything_measured(study, TABLES)
+    new = {
+        "policies": {"one-label": {"use": "skewed", "weights": {"sea": 1}}},
+        "grid": {"policy": ["stratified", "one-label", "random"], "bits": [8, 3, 4]},
+    }
+    report = study.run(new, watcher=watched)
+    assert (report.measured, report.done) == (18 - 8, 18)
+    assert kept_rows(everything_measured, study, before)
+    assert dict(watched.phases).keys() == {"corpus", "subsets", "cells"}
+
+
+def test_distributions_can_be_added_later(fresh, finished, everything_measured):
+    part = "model = 'discriminative' AND policy = 'random'"
+    assert fresh.run({"measure": {"distributions": []}}, where=part).measured == 2
+    assert fresh.rows("SELECT ks_weights, ks_token_nll FROM results") == [(None, None)] * 4
+    assert fresh.run(where=part).measured == 2
+    found, whole = everything_measured(fresh), everything_measured(finished)
+    for name in ("results", "distributions", "predictions"):
+        assert set(found[name]) < set(whole[name])
+    assert len(found["results"]) == 4
+
+
+def test_aliases_of_one_policy_share_cells_and_both_stand_in_the_results(study):
+    same = {
+        "policies": {"also-random": {"use": "random"}, "twin": {"use": "random"}},
+        "grid": {"policy": ["random", "stratified", "also-random", "twin"]},
+    }
+    report = study.run(same)
+    assert (report.measured, report.done, report.planned) == (0, 16, 16)
+    assert study.rows("SELECT policy, count(*) FROM results GROUP BY ALL ORDER BY ALL") == [
+        (name, 8) for name in ("also-random", "random", "stratified", "twin")
+    ]
+    assert study.one("SELECT planned, done FROM progress") == (16, 16)
+    assert study.one("SELECT count(DISTINCT cell_id) FROM results") == 8
+
+
+def test_different_policies_that_choose_the_same_documents_share_cells(fresh):
+    proportional = {"use": "skewed", "weights": {"art": 1, "sea": 1, "sky": 1}}
+    whole_pool = {
+        "policies": {"stratified": proportional, "equal": {"use": "stratified"}},
+        "grid": {**ONE_CELL["grid"], "policy": ["stratified", "equal"], "size": [30]},
+        "measure": ONE_CELL["measure"],
+    }
+    report = fresh.run(whole_pool)
+    same = fresh.one("SELECT count(DISTINCT subset_id) FROM subset_requests") == 1
+    assert report.measured == fresh.one("SELECT count(*) FROM cells") == (1 if same else 2)
+    assert fresh.one("SELECT count(DISTINCT plan_key) FROM plan_cells") == 2
+
+
+def test_a_policy_that_ignores_its_seed_has_one_draw(study):
+    grid = {"model": ["discriminative"], "policy": ["longest"], "seed": [0, 1]}
+    report = study.run({"policies": {"longest": {"use": "longest-of-tests"}}, "grid": grid})
+    assert (report.measured, report.done) == (2, 4)
+    assert study.rows("SELECT DISTINCT draws, ci_low IS NULL FROM summary") == [(1, True)]
+    assert study.one("SELECT count(*) FROM results WHERE noise = 0") == 4
+
+
+def test_where_runs_a_part(fresh):
+    report = fresh.run(where="model = 'generative' AND bits = 8")
+    assert (report.measured, report.done, report.missing, report.planned) == (2, 2, 6, 8)
+    assert fresh.rows("SELECT kind FROM models") == [("generative",)]
+
+
+def test_where_that_selects_nothing_says_so(fresh, watched):
+    report = fresh.run(where="policy = 'randm'", watcher=watched)
+    assert (report.measured, report.missing) == (0, 8)
+    assert any("selects none of the recipe's 8 cells" in note for note in watched.notes)
+
+
+def test_limit_documents_is_another_set_of_results(fresh):
+    assert fresh.run(ONE_CELL, limit_documents=25).measured == 1
+    assert fresh.rows("SELECT documents, seconds > 0 FROM results") == [(25, True)]
+    assert fresh.run(ONE_CELL).measured == 1
+    assert fresh.rows("SELECT documents FROM results") == [(60,)]
+    assert fresh.run(ONE_CELL, limit_documents=10**6).measured == 0  # all of them: the same cell
+    whole, part = fresh.rows("SELECT doc_ids FROM test_sets ORDER BY documents DESC")
+    assert set(part[0]) < set(whole[0])
+
+
+def test_max_time_starts_no_further_cell(fresh, watched):
+    report = fresh.run(ONE_CELL, max_time=1e-9, watcher=watched)
+    assert (report.measured, report.done, report.missing, report.failed) == (0, 0, 1, 0)
+    assert watched.notes == ["--max-time is over: 1 cells are not measured"]
+    assert fresh.run(ONE_CELL).done == 1
+
+
+# ---------------------------------------------------------------------------------------- failures
+
+
+def test_an_infeasible_subset_fails_its_cells_and_no_others(fresh, watched):
+    many = {
+        "policies": {"one-label": {"use": "skewed", "weights": {"sea": 1}}},
+        "grid": {**ONE_CELL["grid"], "policy": ["random", "one-label"], "size": [16, 100]},
+        "measure": ONE_CELL["measure"],
+    }
+    report = fresh.run(many, watcher=watched)
+    assert (report.measured, report.done, report.failed, report.missing) == (3, 3, 1, 0)
+    failed = "SELECT policy, size, stage, error_type, attempts FROM failed"
+    assert fresh.rows(failed) == [("one-label", 100, "subset", "Infeasible", 1)]
+    message = fresh.one("SELECT message FROM failed")
+    assert "asked for 100 'sea' documents, the pool has 70" in message
+    assert fresh.one("SELECT done, failed, missing FROM progress") == (3, 1, 0)
+    (told,) = watched.failures
+    assert told.startswith("one-label, size 100, seed 0: skewed: asked for 100")
+    again = fresh.run(many)
+    assert (again.measured, again.failed) == (0, 1)
+    assert fresh.rows(failed) == [("one-label", 100, "subset", "Infeasible", 2)]
+
+
+def test_a_defective_policy_fails_its_cells_and_no_others(fresh):
+    broken = {"policies": {"broken": {"use": "broken-of-tests"}}}
+    both = {"grid": {**ONE_CELL["grid"], "policy": ["broken", "random"]}}
+    report = fresh.run(broken, both, {"measure": ONE_CELL["measure"]})
+    assert (report.measured, report.failed) == (1, 1)
+    error, message, told = fresh.one("SELECT error_type, message, traceback FROM failed")
+    assert (error, message) == ("ZeroDivisionError", "a defect of the policy")
+    assert "in pick" in told
+
+
+def test_a_failed_cell_does_not_stop_the_others_and_is_tried_again(fresh, monkeypatch, watched):
+    from calibkit.sweep import worker
+
+    real = worker.calibrate
+
+    def fails_at_3_bits(kind, arrays, subset, scheme, **rest):
+        if scheme.bits == 3:
+            raise RuntimeError("no luck")
+        return real(kind, arrays, subset, scheme, **rest)
+
+    monkeypatch.setattr(worker, "calibrate", fails_at_3_bits)
+    one = {**ONE_CELL, "grid": {**ONE_CELL["grid"], "bits": [3, 8]}}
+    report = fresh.run(one, watcher=watched)
+    assert (report.measured, report.done, report.failed) == (1, 1, 1)
+    assert fresh.one("SELECT bits, stage, error_type, message FROM failed") == (
+        3, "cell", "RuntimeError", "no luck",
+    )  # fmt: skip
+    monkeypatch.undo()
+    report = fresh.run(one)
+    assert (report.measured, report.done, report.failed) == (1, 2, 0)
+    assert fresh.rows("FROM failed") == []
+
+
+@pytest.mark.parametrize("stage", ["model", "baseline"])
+def test_cells_fail_with_their_model_or_its_baseline(fresh, monkeypatch, stage):
+    from calibkit.sweep import worker
+
+    def fails(*_, **__):
+        raise RuntimeError("no luck")
+
+    broken = {"model": "train", "baseline": "float_evaluation"}[stage]
+    monkeypatch.setattr(worker, broken, fails)
+    report = fresh.run(ONE_CELL)
+    assert (report.measured, report.done, report.failed) == (0, 0, 1)
+    assert fresh.one("SELECT stage, message FROM failed") == (stage, "no luck")
+    monkeypatch.undo()
+    assert fresh.run(ONE_CELL).done == 1
+    assert fresh.one("SELECT float_accuracy IS NOT NULL FROM results")
+
+
+def test_a_busy_store_does_not_end_a_run_between_two_merges(fresh, monkeypatch, watched):
+    from calibkit.errors import StoreBusy
+    from calibkit.sweep import ledger
+
+    real, busy = ledger.merge, iter([True])
+
+    def merge_when_free(store):
+        if any(phase == "cells" for phase, _ in watched.phases) and next(busy, False):
+            raise StoreBusy("another process holds the store")
+        return real(store)
+
+    monkeypatch.setattr(ledger, "merge", merge_when_free)
+    monkeypatch.setattr(ledger, "MERGE_EVERY_SECONDS", 0.0)
+    report = fresh.run(where="model = 'discriminative'", watcher=watched)
+    assert report.done == 4
+    assert watched.notes == ["another process holds the store; the run goes on and merges later"]
+
+
+# ----------------------------------------------------------------------------------------- numbers
+
+
+def test_the_port_agrees_with_the_float_model_on_every_prediction(finished):
+    rows = finished.rows("SELECT stage, agreement FROM baselines")
+    assert len(rows) == 8
+    assert {agreement for _, agreement in rows} == {1.0}
+    pairs = finished.rows(
+        "SELECT a.predicted = b.predicted FROM predictions AS a JOIN predictions AS b "
+        "ON b.cell_id = replace(a.cell_id, '/float/', '/port/') AND a.noise = b.noise "
+        "WHERE contains(a.cell_id, '/float/')"
+    )
+    assert pairs == [(True,)] * 4
+
+
+def test_drops_have_the_right_sign_and_agree_with_the_rows_they_come_from(finished):
+    wrong = finished.rows(
+        "SELECT r.* FROM results AS r JOIN baselines AS b ON b.stage = 'float' "
+        "AND b.model = r.model AND b.noise = r.noise JOIN results AS clean ON clean.noise = 0 "
+        "AND clean.model = r.model AND clean.policy = r.policy AND clean.seed = r.seed "
+        "AND clean.bits = r.bits WHERE r.float_accuracy <> b.accuracy "
+        "OR abs(r.accuracy_drop - (b.accuracy - r.accuracy)) > 1e-12 "
+        "OR abs(r.noise_drop - (clean.accuracy - r.accuracy)) > 1e-12 "
+        "OR abs(r.macro_f1_drop - (b.macro_f1 - r.macro_f1)) > 1e-12"
+    )
+    assert wrong == []
+    at_3, at_8, exact = finished.one(
+        "SELECT avg(accuracy_drop) FILTER (bits = 3), avg(accuracy_drop) FILTER (bits = 8), "
+        "avg(float_accuracy) FROM results WHERE noise = 0 AND model = 'discriminative'"
+    )
+    assert exact > 0.7
+    assert at_3 > 0.1 > abs(at_8)
+    assert finished.one("SELECT avg(noise_drop) FROM baselines WHERE noise > 0") > 0
+
+
+def test_rows_by_label_and_predictions_add_up_to_the_accuracy(finished):
+    rows = finished.rows(
+        "WITH truth AS (SELECT label_ids FROM test_sets), flat AS ("
+        " SELECT cell_id, noise, unnest(predicted) AS p, unnest(label_ids) AS y"
+        " FROM predictions, truth) "
+        "SELECT e.accuracy, f.hits, l.hits FROM evaluations AS e "
+        "JOIN (SELECT cell_id, noise, avg((p = y)::INT) AS hits FROM flat GROUP BY ALL) AS f "
+        "USING (cell_id, noise) "
+        "JOIN (SELECT cell_id, noise, sum(correct) / sum(documents) AS hits "
+        " FROM label_evaluations GROUP BY ALL) AS l USING (cell_id, noise)"
+    )
+    assert len(rows) == 16
+    for row in rows:
+        assert row == pytest.approx([row[0]] * 3, abs=1e-12)
+
+
+def test_every_site_has_its_distribution(finished):
+    for kind in ("generative", "discriminative"):
+        for quantity, sites in (
+            ("weights", WEIGHT_SITES[kind]),
+            ("activations", ACTIVATION_SITES[kind]),
+            ("token-nll", ("output",)),
+        ):
+            found = finished.rows(
+                "SELECT cell_id, list(site ORDER BY site) FROM distributions JOIN cells "
+                "USING (cell_id) JOIN models USING (model_id) "
+                f"WHERE kind = '{kind}' AND quantity = '{quantity}' GROUP BY ALL"
+            )
+            assert [sites_of for _, sites_of in found] == [sorted(sites)] * 4
+    low, high = finished.one("SELECT min(ks), max(ks) FROM distributions")
+    assert 0 <= low < high <= 1
+    columns = "ks_weights, ks_activations, ks_token_nll"
+    assert finished.rows(f"SELECT 1 FROM results WHERE ({columns}) IS NULL OR ks_weights = 0") == []
+    assert finished.one(
+        "SELECT avg(ks_weights) FILTER (bits = 3) > avg(ks_weights) FILTER (bits = 8) FROM results"
+    )
+
+
+def test_weights_that_rounding_does_not_reach_do_not_depend_on_the_subset(finished):
+    assert finished.rows(
+        "SELECT model, bits, site FROM weight_shift GROUP BY ALL "
+        "HAVING count(DISTINCT (ks, wasserstein, sqnr_db)) > 1"
+    ) == []  # fmt: skip
+
+
+def test_noise_that_was_made_is_told(finished):
+    rows = finished.rows(
+        "SELECT noise_kind, noise, realised_rate, oov_rate, length_drift FROM noise_sets "
+        "ORDER BY noise"
+    )
+    (clean, noisy) = rows
+    assert clean[:3] == ("none", 0.0, 0.0)
+    assert noisy[:2] == ("keyboard", 0.1)
+    assert 0.05 < noisy[2] < 0.15
+    assert noisy[3] > clean[3] > 0
+    assert noisy[4] == 0
+
+
+def test_cells_are_named_by_what_decides_their_numbers(finished):
+    import json
+
+    row = finished.rows(
+        "SELECT cell_id, harness, model_id, subset_id, scheme, arithmetic, device, test_id "
+        "FROM cells"
+    )
+    for cell_id, harness, model, subset, scheme, arithmetic, device, test in row:
+        decides = {"harness": harness, "model": model, "subset": subset, "test": test}
+        decides |= {"scheme": json.loads(scheme), "arithmetic": arithmetic, "device": device}
+        assert cell_id == content_id("cell", decides)
+
+
+def test_reading_rules_belong_to_a_model(fresh):
+    """Training texts are shorter than both limits, so that the weights come out equal."""
+    from calibkit.sweep.plan import model_key
+
+    settings = {"epochs": 1, "hidden": 4, "embedding": 4, "min_count": 1}
+    reads = {
+        "models": {
+            "short": {"use": "discriminative", "most_tokens": 40, **settings},
+            "long": {"use": "discriminative", "most_tokens": 41, **settings},
+        },
+        "grid": {**ONE_CELL["grid"], "model": ["short", "long"]},
+        "measure": ONE_CELL["measure"],
+    }
+    recipe = fresh.recipe(reads)
+    corpus = plan(fresh.store, recipe).corpus
+    assert model_key(recipe, corpus, "short", 0) != model_key(recipe, corpus, "long", 0)
+    assert fresh.run(reads).measured == 2
+    assert fresh.one("SELECT count(DISTINCT model_id) FROM models") == 2
