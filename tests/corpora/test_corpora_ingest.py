@@ -14,6 +14,8 @@ from calibkit.corpora.text import clean
 from calibkit.errors import BadInput, StoreError
 from calibkit.store import Store
 
+pytestmark = pytest.mark.smoke
+
 
 def table(store, sql):
     with store.reading() as con:

@@ -7,6 +7,8 @@ from calibkit.corpora import documents, find_corpus, ingest
 from calibkit.errors import BadInput, UnknownName
 from calibkit.identity import draw_order
 
+pytestmark = pytest.mark.smoke
+
 
 @pytest.fixture
 def corpus_con(fresh_store, write, labelled):

@@ -18,6 +18,8 @@ from calibkit.recipe import Recipe, dump_recipe, load_recipe, parse_recipe, reci
 from calibkit.recipe.dump import recipe_document
 from calibkit.recipe.yaml_source import read_source
 
+pytestmark = pytest.mark.smoke
+
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
 

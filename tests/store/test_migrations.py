@@ -7,6 +7,8 @@ from calibkit.errors import StoreError, StoreNewer
 from calibkit.store import insert, migrations, query
 from calibkit.store.migrations import Migration
 
+pytestmark = pytest.mark.smoke
+
 
 def add_licence(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("ALTER TABLE corpora ADD COLUMN licence VARCHAR")
@@ -29,7 +31,6 @@ def old_store(fresh_store):
     return fresh_store
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("use", ["reading", "writing", "query"])
 def test_an_older_store_is_backed_up_and_brought_up_to_date(old_store, monkeypatch, use):
     steps = (Migration(2, "licences", add_licence), Migration(3, "books", add_shelf))

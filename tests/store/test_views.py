@@ -9,6 +9,8 @@ import pytest
 
 from calibkit.store import insert, merge, query, relation, row_counts, tables, views, write_fragment
 
+pytestmark = pytest.mark.smoke
+
 VIEWS = [
     "results",
     "baselines",
@@ -139,7 +141,6 @@ def records(store, sql):
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
-@pytest.mark.smoke
 def test_names_and_columns_are_the_contract(fresh_store):
     with fresh_store.reading() as con:
         assert sorted(v.name for v in views(con)) == sorted([*VIEWS, "compare(a, b)"])
@@ -155,7 +156,6 @@ def test_names_and_columns_are_the_contract(fresh_store):
     )
 
 
-@pytest.mark.smoke
 def test_every_view_column_and_table_has_a_comment(fresh_store):
     with fresh_store.reading() as con:
         for found in [*views(con), *tables(con)]:
@@ -169,7 +169,6 @@ def test_every_view_column_and_table_has_a_comment(fresh_store):
     assert internal == []
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("sql", EXAMPLES)
 def test_the_example_queries_run(filled, sql):
     assert query(filled, sql).rows

@@ -7,6 +7,8 @@ from calibkit.errors import BadInput, UnknownName
 from calibkit.store.connection import Store
 from calibkit.sweep.plan import plan
 
+pytestmark = pytest.mark.smoke
+
 FROM_DOCSTRINGS = {"corpus": {"name": "docstrings", "from": "docstrings"}}
 
 
@@ -83,7 +85,7 @@ def test_names_and_order_are_no_inputs(ingested):
         ({"corpus": {"share": 0.5}}, {}),
         ({"corpus": {"pool": "valid"}}, {}),
         ({"corpus": {"test": "valid"}}, {}),
-        ({"models": {"generative": {"epochs": 3}, "discriminative": {"epochs": 3}}}, {}),
+        ({"models": {"generative": {"epochs": 4}, "discriminative": {"epochs": 4}}}, {}),
         ({"models": {"generative": {"seeds": [7]}, "discriminative": {"seeds": [7]}}}, {}),
         ({"models": {"generative": {"most_tokens": 9}, "discriminative": {"most_tokens": 9}}}, {}),
         ({"grid": {"size": [17]}}, {}),
