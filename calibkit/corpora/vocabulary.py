@@ -64,8 +64,11 @@ class Vocabulary:
     def _ids(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.types)}
 
-    def encode(self, texts: Iterable[str], *, most_tokens: int = MOST_TOKENS) -> Ragged:
-        """Return each text as <bos>, at most ``most_tokens`` token ids, <eos>; unknown is <unk>."""
+    def encode(self, texts: Iterable[str], *, most_tokens: int | None = MOST_TOKENS) -> Ragged:
+        """Return each text as <bos>, at most ``most_tokens`` token ids, <eos>; unknown is <unk>.
+
+        None encodes whole texts.
+        """
         find = self._ids.get
         flat: list[int] = []
         ends = [0]

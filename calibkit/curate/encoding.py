@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibkit.corpora.noise import corrupt
+from calibkit.corpora.noise import corrupt_tokens, noise_version
 from calibkit.corpora.reading import Corpus, Documents, documents
 from calibkit.corpora.vocabulary import Vocabulary
 from calibkit.errors import StoreDamaged
@@ -76,6 +76,15 @@ class Library:
         return self._splits[key]
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """Documents as token ids, their label ids (n,), and what is to be noted about them."""
+
+    tokens: Ragged
+    label_ids: NDArray[Any]
+    facts: dict[str, float] = field(default_factory=dict)
+
+
 @dataclass
 class Encoder:
     """Turns documents into token ids by the vocabulary of the training split."""
@@ -111,47 +120,54 @@ class Encoder:
     def split_tokens(self, name: str) -> str:
         """Keep a whole split and return the artefact's key."""
         made_from = ["split", *self._source(), name]
-        return self._keep(made_from, lambda: (self.library.split(name), {}))[0]
+        return self._keep(made_from, lambda: self._encoded(self.library.split(name)))[0]
 
     def subset_tokens(self, subset_id: str, chosen: Callable[[], Documents]) -> str:
         """Keep a calibration subset, in calibration order; ``chosen`` is called where needed."""
-        return self._keep(["subset", subset_id], lambda: (chosen(), {}))[0]
+        return self._keep(["subset", subset_id], lambda: self._encoded(chosen()))[0]
 
     def test_tokens(
         self, split: str, kind: str, level: float, seed: int, *, limit: int | None
     ) -> tuple[str, dict[str, float]]:
         """Keep a test split under one noise level; return the key and what the noise did.
 
-        The second value has realised_rate, oov_rate and length_drift (mean change of the number
-        of characters, relative).
+        The second value has realised_rate, oov_rate and length_drift (change of the number of
+        characters, relative), as NoisyTokens defines them.
         """
-        made_from = ["test", *self._source(), split, limit, kind, level, seed, NOISE_VERSION]
+        version = noise_version(kind)
+        made_from = ["test", *self._source(), split, limit, kind, level, seed, version]
 
-        def make() -> tuple[Documents, dict[str, float]]:
+        def make() -> Encoded:
             found = self.library.split(split, limit=limit)
-            texts: Sequence[str] = found.texts
-            realised, drift = 0.0, 0.0
-            if kind != "none":
-                noisy = corrupt(found.texts, found.ids, kind, level, seed)
-                texts, realised, drift = noisy.texts, noisy.realised_rate, noisy.length_drift
-            measured = (realised, self.vocabulary.oov_share(texts), drift)
-            facts = dict(zip(NOISE_FACTS, measured, strict=True))
-            return Documents(found.ids, tuple(texts), found.label_ids), facts
+            noisy = corrupt_tokens(
+                found.texts,
+                found.ids,
+                kind,
+                level,
+                seed,
+                self.vocabulary,
+                most_tokens=self.most_tokens,
+            )
+            facts = {name: getattr(noisy, name) for name in NOISE_FACTS}
+            return Encoded(noisy.tokens, found.label_ids, facts)
 
         key, config = self._keep(made_from, make)
         return key, {name: float(config[name]) for name in NOISE_FACTS}
 
+    def _encoded(self, found: Documents) -> Encoded:
+        return Encoded(self.encode(found.texts), found.label_ids)
+
     def _keep(
-        self, made_from: Sequence[object], make: Callable[[], tuple[Documents, dict[str, float]]]
+        self, made_from: Sequence[object], make: Callable[[], Encoded]
     ) -> tuple[str, dict[str, Any]]:
         """Keep documents as a ``tokens`` artefact; return its key and its configuration."""
         key = self._key(made_from)
 
         def content() -> Content:
-            found, facts = make()
-            tokens = self.encode(found.texts)
+            found = make()
             labels = np.asarray(found.label_ids, dtype=np.int32)
-            return {"ids": tokens.ids, "offsets": tokens.offsets, "labels": labels}, facts
+            flat: dict[str, NDArray[Any]] = {"ids": found.tokens.ids, "labels": labels}
+            return flat | {"offsets": found.tokens.offsets}, found.facts
 
         return key, kept(artefacts_of(self.library.store), "tokens", key, content).config
 
@@ -161,8 +177,5 @@ class Encoder:
     def _key(self, made_from: Sequence[object]) -> str:
         return content_id("artefact", ["tokens", *made_from, self.vocabulary.id, self.most_tokens])
 
-
-NOISE_VERSION = 1
-"""Version of the noise's derivation; part of the key of every kept test set."""
 
 NOISE_FACTS = ("realised_rate", "oov_rate", "length_drift")
