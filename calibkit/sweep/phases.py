@@ -1,0 +1,366 @@
+"""The phases of one run: subsets, models, test sets, baselines, cells, in this order."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from calibkit.corpora.reading import Corpus
+from calibkit.curate.encoding import Encoder, Library
+from calibkit.curate.features import ModelArtefact
+from calibkit.curate.subsets import BuiltSubset, SubsetBuilder
+from calibkit.errors import CalibkitError, StoreError
+from calibkit.identity import HARNESS, content_id, ordered_hash
+from calibkit.recipe.recipe import Recipe
+from calibkit.store.connection import Store
+from calibkit.store.rows import insert
+from calibkit.sweep.executors import Executor, Failure, Outcome, Progress, Task
+from calibkit.sweep.jobs import (
+    BaselineJob,
+    CellJob,
+    Engine,
+    ModelRef,
+    NoiseLevel,
+    Places,
+    TestSet,
+    TrainJob,
+)
+from calibkit.sweep.ledger import Ledger
+from calibkit.sweep.plan import (
+    Plan,
+    PlannedCell,
+    noise_levels,
+    test_limit,
+    training_device,
+)
+from calibkit.sweep.watcher import Watcher
+
+
+class Sweep:
+    """One run of one recipe over one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        recipe: Recipe,
+        corpus: Corpus,
+        planned: Plan,
+        watcher: Watcher,
+        deadline: float | None,
+        *,
+        workers: int,
+        engine: Engine,
+    ) -> None:
+        self.store = store
+        self.recipe = recipe
+        self.corpus = corpus
+        self.plan = planned
+        self.watcher = watcher
+        self.deadline = deadline
+        self.engine = engine
+        self.library = Library(store, corpus, recipe.corpus.share)
+        self.builder = SubsetBuilder(self.library, recipe.corpus.pool)
+        self.places = Places(store.artefacts, store.fragments)
+        self.ledger = Ledger(store, planned, workers=workers, note=watcher.note)
+        self._encoders: dict[str, Encoder] = {}
+        self._kept_subsets: dict[tuple[str, str], str] = {}
+
+    # ------------------------------------------------------------------------------------ phases
+
+    def measure(self, pool: Executor) -> int:
+        """Run all phases for the cells to do; return how many cells were measured."""
+        cells = list(self.plan.to_do())
+        early, late = self._subsets_apart(cells)
+        subsets = self._build_subsets(early, {})
+        models = self._train(pool, cells)
+        # from here on without the cells that have failed
+        cells = [cell for cell in cells if cell.model_key in models]
+        tests = {alias: self._test_set(alias) for alias in sorted({c.point.model for c in cells})}
+        subsets |= self._build_subsets([c for c in late if c.model_key in models], models)
+        cells = [cell for cell in cells if cell.plan_key in subsets]
+        lost = self._baselines(pool, cells, models, tests)
+        cells = [cell for cell in cells if models[str(cell.model_key)].id not in lost]
+        return self._cells(pool, cells, models, subsets, tests)
+
+    def _subsets_apart(
+        self, cells: Sequence[PlannedCell]
+    ) -> tuple[list[PlannedCell], list[PlannedCell]]:
+        """Split into cells whose subset needs no model and cells whose subset does."""
+        early: list[PlannedCell] = []
+        late: list[PlannedCell] = []
+        for cell in cells:
+            policy = self.recipe.policies[cell.point.policy].policy
+            (late if "hidden" in policy.needs else early).append(cell)
+        return early, late
+
+    def _build_subsets(
+        self, cells: Sequence[PlannedCell], models: dict[str, ModelArtefact]
+    ) -> dict[str, BuiltSubset]:
+        """Build each subset once; cells whose subset the pool cannot give become failures."""
+        groups: dict[tuple[Any, ...], list[PlannedCell]] = {}
+        for cell in cells:
+            point = cell.point
+            model = cell.model_key if models else None
+            groups.setdefault((point.policy, point.size, point.seed, model), []).append(cell)
+        built: dict[str, BuiltSubset] = {}
+        if not groups:
+            return built
+        self.watcher.phase("subsets", len(groups))
+        for (alias, size, seed, model), members in groups.items():
+            text = f"{alias}, size {size}, seed {seed}"
+            try:
+                policy = self.recipe.policies[alias].policy
+                found = self.builder.build(policy, size, seed, model=models.get(model or ""))
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a policy may be anybody's; others go on
+                told = "" if isinstance(error, CalibkitError) else traceback.format_exc()
+                failure = Failure(type(error).__name__, str(error), told)
+                self.ledger.fail(members, "subset", failure)
+                self.watcher.step(f"{text}: {error}", failed=True)
+                continue
+            built |= {str(cell.plan_key): found for cell in members}
+            self.watcher.step(f"{text}: {found.subset_id}")
+        return built
+
+    def _encoder(self, alias: str) -> Encoder:
+        if alias not in self._encoders:
+            settings = self.recipe.models[alias].settings
+            self._encoders[alias] = Encoder.of(self.library, settings)
+        return self._encoders[alias]
+
+    def _train(self, pool: Executor, cells: Sequence[PlannedCell]) -> dict[str, ModelArtefact]:
+        """Train the float models that are not there yet; return all of them by key."""
+        wanted = {str(c.model_key): (c.point.model, c.point.model_seed) for c in cells}
+        settings = {key: self.recipe.models[alias].settings for key, (alias, _) in wanted.items()}
+        found = self.ledger.known_models(settings)
+        expected = self.ledger.model_ids(settings)
+        failed: set[str] = set()
+        tasks = []
+        for key, (alias, seed) in wanted.items():
+            if key in found:
+                continue
+            choice = self.recipe.models[alias]
+            encoder = self._encoder(alias)
+            job = TrainJob(
+                places=self.places,
+                model_key=key,
+                kind=choice.kind,
+                settings=choice.settings.as_dict(),
+                seed=seed,
+                device=training_device(),
+                train_tokens=encoder.split_tokens("train"),
+                valid_tokens=encoder.split_tokens("valid"),
+                vocabulary_id=encoder.vocabulary.id,
+                vocabulary_size=len(encoder.vocabulary),
+                labels=self.corpus.labels,
+                corpus_id=self.corpus.corpus_id,
+                share=self.recipe.corpus.share,
+                expected=expected.get(key),
+            )
+            tasks.append(Task(key, job))
+        if tasks:
+            epochs = sum(int(task.payload.settings["epochs"]) for task in tasks)
+            self.watcher.phase("models", epochs)
+            for event in pool.run(tasks):
+                alias, seed = wanted[event.task.key]
+                if isinstance(event, Progress):
+                    facts = event.facts
+                    self.watcher.step(
+                        f"{alias} {seed}: epoch {facts['epoch']} of {facts['of']}, "
+                        f"valid accuracy {facts['accuracy']:.3f}"
+                    )
+                elif event.failure is not None:
+                    failed.add(event.task.key)
+                    affected = [c for c in cells if c.model_key == event.task.key]
+                    self.ledger.fail(affected, "model", event.failure)
+                    self.watcher.step(f"{alias} {seed}: {event.failure.message}", failed=True)
+            self.ledger.merge()
+            found = self.ledger.known_models(settings)
+            for key in wanted.keys() - found.keys() - failed:
+                message = f"the float model {key} was trained, but it is not in the store"
+                affected = [c for c in cells if c.model_key == key]
+                self.ledger.fail(affected, "model", Failure("StoreError", message, ""))
+                self.watcher.note(message)
+        return found
+
+    def _test_set(self, alias: str) -> TestSet:
+        """Keep the test documents under every noise level as artefacts, and note them."""
+        split = self.recipe.corpus.test
+        limit = test_limit(self.recipe, self.plan.limit_documents)
+        chosen = self.library.split(split, limit=limit)
+        encoder = self._encoder(alias)
+        test_id = content_id(
+            "test", [self.corpus.corpus_id, ordered_hash(chosen.ids), chosen.label_ids.tolist()]
+        )
+        levels, rows = [], []
+        for kind, level, seed in noise_levels(self.recipe):
+            key, facts = encoder.test_tokens(split, kind, level, seed, limit=limit)
+            levels.append(NoiseLevel(kind, level, seed, key))
+            columns = {"noise_kind": kind, "noise": level, "noise_seed": seed}
+            identity = {"test_id": test_id, "vocabulary_id": encoder.vocabulary.id}
+            rows.append(identity | columns | facts)
+        row = {
+            "test_id": test_id,
+            "corpus_id": self.corpus.corpus_id,
+            "split": split,
+            "share": self.recipe.corpus.share,
+            "documents": len(chosen.ids),
+            "doc_ids": list(chosen.ids),
+            "label_ids": chosen.label_ids.tolist(),
+        }
+        with self.store.writing() as con:
+            insert(con, "test_sets", [row])
+            insert(con, "noise_sets", rows)
+        clean = levels[0].tokens
+        return TestSet(test_id, len(self.corpus.labels), tuple(levels), clean)
+
+    def _baselines(
+        self,
+        pool: Executor,
+        cells: Sequence[PlannedCell],
+        models: dict[str, ModelArtefact],
+        tests: dict[str, TestSet],
+    ) -> set[str]:
+        """Measure each float model and its port where the store lacks a level.
+
+        Returns the ids of the models for which that failed; their cells have failed with them,
+        since results without a float row to compare with would look finished.
+        """
+        with self.store.reading() as con:
+            known = set(
+                con.execute(
+                    "SELECT model_id, test_id, noise_kind, noise, noise_seed "
+                    "FROM baseline_evaluations WHERE stage = 'port'"
+                ).fetchall()
+            )
+        tasks: dict[str, Task] = {}
+        for cell in cells:
+            model, test = models[str(cell.model_key)], tests[cell.point.model]
+            levels = tuple(lv for lv in test.levels if (model.id, test.id, *lv.key) not in known)
+            if levels and model.id not in tasks:
+                ref = ModelRef(model.key, model.id, cell.model_kind)
+                job = BaselineJob(
+                    self.places, ref, TestSet(test.id, test.labels, levels, test.clean_tokens)
+                )
+                tasks[model.id] = Task(f"baseline {cell.point.model}", job, model.id)
+        lost: set[str] = set()
+        if not tasks:
+            return lost
+        self.watcher.phase("baselines", len(tasks))
+        for event in pool.run(list(tasks.values())):
+            if not isinstance(event, Outcome):
+                continue
+            failure = event.failure
+            if failure is not None:
+                model_id = event.task.payload.model.id
+                lost.add(model_id)
+                affected = [c for c in cells if models[str(c.model_key)].id == model_id]
+                self.ledger.fail(affected, "baseline", failure)
+            text = event.task.key if failure is None else f"{event.task.key}: {failure.message}"
+            self.watcher.step(text, failed=failure is not None)
+        self.ledger.merge()
+        return lost
+
+    def _cells(
+        self,
+        pool: Executor,
+        cells: Sequence[PlannedCell],
+        models: dict[str, ModelArtefact],
+        subsets: dict[str, BuiltSubset],
+        tests: dict[str, TestSet],
+    ) -> int:
+        """Measure cells; plan cells that come to the same content share one measurement."""
+        members: dict[str, list[PlannedCell]] = {}
+        jobs: dict[str, CellJob] = {}
+        for cell in cells:
+            job = self._cell_job(
+                cell,
+                models[str(cell.model_key)],
+                subsets[str(cell.plan_key)],
+                tests[cell.point.model],
+            )
+            members.setdefault(job.cell_id, []).append(cell)
+            jobs.setdefault(job.cell_id, job)
+        with self.store.writing() as con:
+            rows = [
+                {"plan_key": cell.plan_key, "cell_id": cell_id}
+                for cell_id, found in members.items()
+                for cell in found
+            ]
+            insert(con, "plan_cells", rows)
+        needed = self.ledger.still_missing(jobs)
+        tasks = [
+            Task(cell_id, job, f"{job.model.id} {job.subset_id}") for cell_id, job in needed.items()
+        ]
+        self.watcher.phase("cells", len(tasks))
+        measured = ended = 0
+        for event in pool.run(tasks, stop=self._out_of_time):
+            if not isinstance(event, Outcome):
+                continue
+            ended += 1
+            found = members[event.task.key]
+            text = cell_text(found[0])
+            if event.failure is None:
+                measured += 1
+                self.watcher.step(f"{text} ({event.seconds:.1f} s)")
+            else:
+                self.ledger.fail(found, "cell", event.failure)
+                self.watcher.step(f"{text}: {event.failure.message}", failed=True)
+            self.ledger.merge_now_and_then()
+        if ended < len(tasks):
+            self.watcher.note(f"--max-time is over: {len(tasks) - ended:,} cells are not measured")
+        return measured
+
+    def _subset_tokens(self, alias: str, subset: BuiltSubset) -> str:
+        at = (alias, subset.subset_id)
+        if at not in self._kept_subsets:
+            self._kept_subsets[at] = self._encoder(alias).subset_tokens(
+                subset.subset_id, lambda: self.builder.documents(subset.doc_ids)
+            )
+        return self._kept_subsets[at]
+
+    def _out_of_time(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def _cell_job(
+        self, cell: PlannedCell, model: ModelArtefact, subset: BuiltSubset, test: TestSet
+    ) -> CellJob:
+        scheme = cell.point.scheme
+        cell_id = content_id(
+            "cell",
+            {
+                "harness": HARNESS,
+                "model": model.id,
+                "subset": subset.subset_id,
+                "scheme": scheme.as_dict(),
+                "arithmetic": scheme.arithmetic,
+                "device": "cpu",
+                "test": test.id,
+            },
+        )
+        return CellJob(
+            places=self.places,
+            cell_id=cell_id,
+            model=ModelRef(model.key, model.id, cell.model_kind),
+            corpus_id=self.corpus.corpus_id,
+            subset_id=subset.subset_id,
+            subset_tokens=self._subset_tokens(cell.point.model, subset),
+            scheme=scheme.as_dict(),
+            test=test,
+            distributions=self.recipe.measure.distributions,
+            engine=self.engine,
+            run_id=self.ledger.run_id,
+            host=self.ledger.host,
+        )
+
+
+def cell_text(cell: PlannedCell) -> str:
+    """Return a cell in a few words, for progress lines."""
+    point = cell.point
+    return (
+        f"{point.model} {point.model_seed}, {point.policy}, size {point.size}, seed {point.seed}, "
+        f"{point.bits} bits, {point.rounding}"
+    )
