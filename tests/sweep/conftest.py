@@ -105,8 +105,9 @@ class Study:
         for change in changes:
             content = changed(content, change)
         path = self.folder / "recipe.yaml"
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
-        return path
+        half = path.with_suffix(".half")  # another run may be reading the one that is there
+        half.write_text(yaml.safe_dump(content, sort_keys=False))
+        return half.replace(path)
 
     def recipe(self, *changes: dict[str, Any]) -> Recipe:
         return load_recipe(self.recipe_file(*changes))

@@ -14,7 +14,7 @@ PAUSES = [
     "calibkit.sweep.worker:kept:2",  # between two checkpoints
     "calibkit.sweep.worker:write_fragment:1",  # the model is there, its row is not
     "calibkit.store.fragments:_move:1",  # committed, and the fragment is still there
-    "calibkit.sweep.run:insert:2",  # in the transaction of a test set
+    "calibkit.sweep.phases:insert:2",  # in the transaction of a test set
     "calibkit.sweep.worker:float_evaluation:2",
     "calibkit.sweep.worker:calibrate:2",
     "calibkit.store.files:sync_folder:1",
@@ -44,7 +44,7 @@ def test_killed_at_twelve_exact_moments(
 def test_killed_at_random_moments(fresh, finished, nursery, tmp_path, everything_measured):
     log = tmp_path / "log"
     wait = random.Random(time.time_ns())
-    for _ in range(4):
+    for _ in range(3):
         pid = nursery.start(fresh, log)
         time.sleep(wait.uniform(0.05, 1.5))
         os.kill(pid, signal.SIGKILL)

@@ -352,3 +352,20 @@ def test_reading_rules_belong_to_a_model(fresh):
     assert model_key(recipe, corpus, "short", 0) != model_key(recipe, corpus, "long", 0)
     assert fresh.run(reads).measured == 2
     assert fresh.one("SELECT count(DISTINCT model_id) FROM models") == 2
+
+
+def test_a_policy_that_looks_through_the_model_gets_the_one_of_its_cell(fresh, watched):
+    through = {
+        "policies": {"cover": {"use": "k-center", "features": "hidden"}},
+        "grid": {"policy": ["cover"], "bits": [8]},
+        "measure": ONE_CELL["measure"],
+    }
+    assert fresh.run(through, watcher=watched).measured == 2
+    phases = [name for name, _ in watched.phases]
+    assert phases.index("models") < phases.index("subsets") < phases.index("cells")
+    rows = fresh.rows(
+        "SELECT r.model_id = c.model_id FROM subset_requests AS r JOIN cells AS c USING (subset_id)"
+    )
+    assert rows == [(True,), (True,)]
+    assert fresh.one("SELECT count(DISTINCT subset_id) FROM cells") == 2
+    assert fresh.run(through).measured == 0
