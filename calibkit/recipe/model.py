@@ -146,7 +146,9 @@ class MeasureSection(Strict):
     """What is measured of every cell, besides accuracy on the clean test documents."""
 
     noise: dict[str, Annotated[list[Level], Field(min_length=1)]] = {}
-    """Noise kind -> levels, in fractions of the eligible characters (or words)."""
+    """Noise kind -> levels, in fractions of the eligible characters (or words). Those of
+    ``unk-match`` and ``unk-match-KIND`` are levels of keyboard and of KIND, whose unknown words
+    they match. All kinds: `calibkit.corpora.noise`."""
     distributions: list[Distribution] = list(DISTRIBUTIONS)
     documents: Documents = "all"
     """How many test documents."""
