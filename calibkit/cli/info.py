@@ -47,6 +47,7 @@ def info(session: Session, *, output: Output) -> None:
             record |= store_content(store)
     except StoreError as error:
         problem = error
+    record["native_kernels"] = native_kernels()
     record |= host_facts()
     output.records(Table.of([record]))
     if problem is not None:
@@ -87,6 +88,14 @@ def store_content(store: Store) -> dict[str, Any]:
     with store.reading() as con:
         facts = dict(con.execute("SELECT key, value FROM meta ORDER BY key").fetchall())
         return {"store_meta": facts, "store_rows": row_counts(con)}
+
+
+def native_kernels() -> str:
+    """Return the instruction set of the native kernels, or why there are none."""
+    from calibkit.engine.native import info as facts
+
+    found = facts()
+    return str(found.get("instructions") or f"none: {found['reason']}")
 
 
 def host_facts() -> dict[str, Any]:

@@ -1,4 +1,9 @@
-"""Which implementation computes the hidden states of a frozen network."""
+"""Which implementation computes the hidden states and token likelihoods of a frozen network.
+
+The engine is a matter of time only: each one gives the same hidden states bit for bit, or is not
+used. What does change numbers, in their last digits, is the arithmetic of the token likelihoods;
+that is part of a scheme, hence of a cell's identity, and never depends on what a machine has.
+"""
 
 from __future__ import annotations
 
@@ -9,33 +14,65 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from calibkit.engine import native
 from calibkit.engine.batches import Batch, make_batch
 from calibkit.engine.mirror import Mirror
-from calibkit.engine.plain import States, brevitas_states
+from calibkit.engine.native.decoder import NativeDecoder
+from calibkit.engine.native.mirror import NativeMirror
+from calibkit.engine.plain import Decoder, Kernels, States, brevitas_states
 from calibkit.quantize.networks import QuantClassifier, QuantGenerative
+from calibkit.quantize.schemes import Arithmetic
 from calibkit.ragged import Ragged
 
 log = logging.getLogger(__name__)
 
-Engine = Literal["auto", "plain", "torch"]
-ENGINES: tuple[Engine, ...] = ("auto", "plain", "torch")
+Engine = Literal["auto", "plain", "torch", "native"]
+ENGINES: tuple[Engine, ...] = ("auto", "plain", "torch", "native")
 
 PROBE_DOCUMENTS = 16
+
+
+def kernels_by(
+    engine: Engine,
+    network: QuantClassifier,
+    tokens: Ragged,
+    *,
+    arithmetic: Arithmetic = "float-torch",
+) -> Kernels:
+    """Return what evaluates a calibrated network: hidden states by engine, scores by arithmetic.
+
+    Raises BadInput for the engine native, and for the arithmetic float-native, on a machine
+    without the native kernels: another arithmetic would be another cell.
+    """
+    decoder = NativeDecoder if arithmetic == "float-native" else Decoder
+    if decoder is NativeDecoder:
+        native.levels()  # say at once, for either kind of model, that there are no kernels
+    return Kernels(states_by(engine, network, tokens), decoder)
 
 
 def states_by(engine: Engine, network: QuantClassifier, tokens: Ragged) -> States:
     """Return the function that computes packed hidden states for a calibrated network.
 
-    plain: Brevitas's layers. torch: the step loop of `Mirror`. auto: the step loop where it gives
-    the very numbers that Brevitas gives on some of ``tokens``, else Brevitas.
+    plain: Brevitas's layers. torch: the step loop of `Mirror`. native: the same in C++. auto: the
+    fastest of them that gives the very numbers that Brevitas gives on some of ``tokens``.
+    Raises BadInput for native without its kernels.
     """
     if engine == "plain":
         return brevitas_states(network)
+    if engine == "torch":
+        return Mirror(network).states
+    if engine == "native":
+        return NativeMirror(network).states
+    if native.available() and native.levels()[0].fused:
+        compiled = NativeMirror(network)
+        if agrees(network, compiled, tokens):
+            return compiled.states
+        log.info("the native engine differs from Brevitas on this machine; trying torch")
     mirror = Mirror(network)
-    if engine == "auto" and not agrees(network, mirror, tokens):
-        log.warning("the torch engine differs from Brevitas on this machine; using Brevitas")
-        return brevitas_states(network)
-    return mirror.states
+    if agrees(network, mirror, tokens):
+        return mirror.states
+    log.warning("the torch engine differs from Brevitas on this machine; using Brevitas")
+    return brevitas_states(network)
 
 
 def agrees(network: QuantClassifier, mirror: Mirror, tokens: Ragged) -> bool:

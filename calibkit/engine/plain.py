@@ -66,11 +66,11 @@ def evaluate(
     labels: NDArray[np.int64],
     *,
     batch: int = BATCH,
-    states: States | None = None,
+    kernels: Kernels | None = None,
 ) -> Evaluation:
     """Return scores, predictions and cross-entropies of all documents.
 
-    states: what computes the hidden states; Brevitas's layers when not given.
+    kernels: what computes them; Brevitas's layers and the torch decoder when not given.
 
     The generative decoder is factored: its input quantizer works element by element, so logits
     are W_h q(h) + (W_v q(v_y) + b), one product over h for all labels. Equal to decoding once a
@@ -80,11 +80,11 @@ def evaluate(
     scores = np.empty((len(tokens), classes), dtype=np.float64)
     token_parts: list[NDArray[np.float32]] = []
     magnitude, values = 0.0, 0
-    compute = states or brevitas_states(network)
+    chosen = kernels or Kernels(brevitas_states(network))
     with torch.inference_mode():
-        head = Decoder(network) if isinstance(network, QuantGenerative) else None
+        head = chosen.decoder(network) if isinstance(network, QuantGenerative) else None
         for one in batches(tokens, drop_last=head is not None, size=batch):
-            packed = compute(one)
+            packed = chosen.states(one)
             magnitude += float(packed.abs().sum(dtype=torch.float64))
             values += packed.numel()
             if head is not None:
@@ -151,18 +151,35 @@ class Decoder:
         weight = quantized_weight(network, "decoder") if self.quantize else network.decoder.weight
         self.hidden_weight = weight[:, :width].contiguous()
 
+    def token_log_probs(self, packed: Tensor, targets: Tensor) -> Tensor:
+        """Return log p(target | h, y) of every token and label: float32 (T, K).
+
+        packed: hidden states (T, H) as the LSTM gives them; targets: int64 (T,).
+        """
+        h = packed if self.quantize is None else self.quantize(packed)[0]
+        return label_token_log_probs(h, self.hidden_weight, self.label_logits, targets)
+
     def score(
         self, one: Batch, packed: Tensor, tokens: Ragged, labels: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Return log p(x, y) (n, labels) and the true label's token cross-entropies (total,)."""
-        h = packed if self.quantize is None else self.quantize(packed)[0]
-        targets = next_tokens(one, tokens)
-        log_p = label_token_log_probs(h, self.hidden_weight, self.label_logits, targets)
+        log_p = self.token_log_probs(packed, next_tokens(one, tokens))
         summed = torch.zeros(len(one.rows), log_p.shape[1], dtype=torch.float64)
         summed.index_add_(0, one.documents, log_p.to(torch.float64))
         truth = torch.from_numpy(labels[one.rows])[one.documents]
         token_nll = -log_p.gather(1, truth[:, None])[:, 0]
         return (summed + self.log_prior).numpy(), token_nll.to(torch.float32).numpy()
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """What computes the two costly parts of an evaluation.
+
+    states: the packed hidden states of a batch. decoder: makes a generative network's decoder.
+    """
+
+    states: States
+    decoder: Callable[[QuantGenerative], Decoder] = Decoder
 
 
 def next_tokens(one: Batch, tokens: Ragged) -> Tensor:

@@ -213,8 +213,8 @@ def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
         for key in flags
         if getattr(settings, key)
     ]
-    if settings.arithmetic not in (None, "float-torch"):
-        refuse(("arithmetic",), settings.arithmetic, "float-torch")
+    if settings.arithmetic == "integer":
+        refuse(("arithmetic",), settings.arithmetic, "float-torch or float-native")
     if settings.observer == "brevitas" and settings.ranges not in (None, "percentile"):
         found.append((("ranges",), "observer brevitas only has the estimator percentile"))
     if settings.observer == "brevitas" and settings.percentile not in (None, BREVITAS_PERCENTILE):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Engine = Literal["auto", "plain", "torch"]
+Engine = Literal["auto", "plain", "torch", "native"]
 """Which implementation evaluates a cell; it never changes a number."""
 
 

@@ -16,7 +16,7 @@ import torch
 
 from calibkit.curate.encoding import Content, kept
 from calibkit.engine.calibrate import Calibrated, calibrate
-from calibkit.engine.choice import states_by
+from calibkit.engine.choice import kernels_by
 from calibkit.engine.plain import Evaluation, evaluate
 from calibkit.engine.shifts import FLOAT_QUANTIZED, activation_shifts, weight_shifts
 from calibkit.errors import StoreDamaged
@@ -199,7 +199,8 @@ def measure_cell(job: CellJob) -> None:
     arrays, _ = float_model(places, job.model.key)
     with clock.stage("calibrate"):
         done = _calibrated(job, arrays, scheme)
-    states = states_by(job.engine, done.network, labelled(places, job.test.clean_tokens)[0])
+    sample = labelled(places, job.test.clean_tokens)[0]
+    kernels = kernels_by(job.engine, done.network, sample, arithmetic=scheme.arithmetic)
     rows = Rows(job.test.labels)
     clean: Evaluation | None = None
     for level in job.test.levels:
@@ -210,7 +211,7 @@ def measure_cell(job: CellJob) -> None:
             if unchanged and clean is not None:
                 found = clean
             else:
-                found = evaluate(done.network, tokens, labels, states=states)
+                found = evaluate(done.network, tokens, labels, kernels=kernels)
         if unchanged:
             clean = found
         measured = rows.add(job.cell_id, level, found, labels)

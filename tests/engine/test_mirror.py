@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from calibkit.engine.batches import batches
 from calibkit.engine.calibrate import calibrate
-from calibkit.engine.choice import states_by
+from calibkit.engine.choice import kernels_by, states_by
 from calibkit.engine.mirror import Mirror
 from calibkit.engine.plain import brevitas_states, evaluate
 from calibkit.quantize.schemes import SchemeSettings, resolve
@@ -44,7 +44,7 @@ def test_both_engines_give_the_same_evaluation(float_classifier, wrapped, wrappe
     scheme = resolve(SchemeSettings(weights=weights, rounding="gpfq"), bits=4)
     network = calibrate(float_classifier.kind, float_classifier.arrays, wrapped, scheme).network
     plain, fast = (
-        evaluate(network, wrapped, wrapped_labels, states=states_by(engine, network, wrapped))
+        evaluate(network, wrapped, wrapped_labels, kernels=kernels_by(engine, network, wrapped))
         for engine in ("plain", "torch")
     )
     assert np.array_equal(plain.scores, fast.scores)
@@ -55,6 +55,7 @@ def test_both_engines_give_the_same_evaluation(float_classifier, wrapped, wrappe
 def test_auto_falls_back_loudly_where_the_numbers_differ(
     float_classifier, wrapped, monkeypatch, caplog
 ):
+    monkeypatch.setenv("CALIBKIT_NO_NATIVE", "1")
     scheme = resolve(SchemeSettings(), bits=8)
     network = calibrate(float_classifier.kind, float_classifier.arrays, wrapped, scheme).network
     right = Mirror.states

@@ -68,6 +68,14 @@ def test_what_this_version_cannot_do_is_refused_by_name(plain, named):
         resolve(settings_from(plain), bits=4)
 
 
+def test_the_arithmetic_is_part_of_a_scheme_and_does_not_follow_the_machine(monkeypatch):
+    usual = resolve(SchemeSettings(), bits=4)
+    monkeypatch.setenv("CALIBKIT_NO_NATIVE", "1")
+    assert resolve(SchemeSettings(), bits=4).id == usual.id
+    assert usual.arithmetic == "float-torch"
+    assert resolve(SchemeSettings(arithmetic="float-native"), bits=4).id != usual.id
+
+
 @pytest.mark.parametrize("plain", [{"bits": {"input": 9}}, {"percentil": 99}, {"dynamic": 1}])
 def test_malformed_settings_name_the_key(plain):
     with pytest.raises(BadInput, match=rf"quantize\.{next(iter(plain))}"):
