@@ -7,13 +7,21 @@ from calibkit.curate.encoding import Library
 from calibkit.curate.subsets import SubsetBuilder, build_subset, find_model, read_subset
 from calibkit.errors import BadInput, Infeasible, UnknownName
 from calibkit.policies import Draw, Policy, Pool, make_policy
+from calibkit.policies.base import REGISTERED
 
 
-class ShortestOfTests(Policy, name="shortest-of-tests"):
-    uses_seed = False
+@pytest.fixture
+def shortest():
+    """A policy that ignores its seed, registered for one test only."""
 
-    def pick(self, pool: Pool, size: int, draw: Draw):
-        return np.argsort(pool.lengths, kind="stable")[:size]
+    class Shortest(Policy, name="shortest-of-tests"):
+        uses_seed = False
+
+        def pick(self, pool: Pool, size: int, draw: Draw):
+            return np.argsort(pool.lengths, kind="stable")[:size]
+
+    yield Shortest()
+    del REGISTERED["shortest-of-tests"]
 
 
 def texts_of(store, split, **how):
@@ -47,9 +55,8 @@ def test_a_smaller_subset_is_a_prefix_and_its_own_subset(store):
     assert large.subset_id != small.subset_id
 
 
-def test_a_policy_that_ignores_its_seed_has_one_request(store):
-    policy = make_policy("shortest-of-tests", {})
-    one, other = (build_subset(store, "made", policy, size=5, seed=s) for s in (0, 1))
+def test_a_policy_that_ignores_its_seed_has_one_request(store, shortest):
+    one, other = (build_subset(store, "made", shortest, size=5, seed=s) for s in (0, 1))
     assert other.existed
     assert one.subset_id == other.subset_id
 
@@ -97,11 +104,11 @@ def test_the_profile_counts_whole_documents(store):
     assert sum(longest.profile.label_mix.values()) == pytest.approx(1)
 
 
-def test_lengths_of_the_pool_are_those_of_the_documents(store):
-    shortest = build_subset(store, "made", make_policy("shortest-of-tests", {}), size=10, seed=0)
+def test_lengths_of_the_pool_are_those_of_the_documents(store, shortest):
+    built = build_subset(store, "made", shortest, size=10, seed=0)
     texts = texts_of(store, "train", leave_out_in_test=True)
     lengths = sorted(len(tokenize(text)) for text in texts.values())
-    assert [len(tokenize(texts[doc_id])) for doc_id in shortest.doc_ids] == lengths[:10]
+    assert [len(tokenize(texts[doc_id])) for doc_id in built.doc_ids] == lengths[:10]
 
 
 def test_what_cannot_be_given_leaves_nothing_behind(store):
