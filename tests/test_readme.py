@@ -367,7 +367,6 @@ def test_what_the_page_says_is_refused_is_refused():
 
     (told,) = re.findall(r"^- Refused by name for now: (.*?)\.\n- ", README, re.S | re.M)
     refused: list[dict[str, Any]] = [{"preset": n} for n in ("paper", "robust", "robust-mixed")]
-    refused += [{"ranges": name} for name in ("mse", "kl")]
     refused += [{"rounding": n} for n in ("gptq", "qronos", "least-squares", "distill")]
     flags = ("separate_io", "separate_hv", "dynamic", "bias_correction", "cell_guard")
     refused += [{name: True} for name in flags]

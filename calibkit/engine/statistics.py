@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from calibkit.engine.batches import BATCH
 from calibkit.engine.float_pass import FloatModel, Values
+from calibkit.quantize.estimators import KEYS, Histogram, keys
 from calibkit.quantize.networks import Arrays, linear_name
 from calibkit.quantize.ranges import SiteStatistics, merge_largest, rank_from_top
 from calibkit.quantize.schemes import ACTIVATION_SITES
@@ -64,7 +65,7 @@ def values_per_site(kind: str, arrays: Arrays, tokens: Ragged) -> dict[str, int]
 
 @dataclass
 class Observer:
-    """Streaming count, extremes, moments and the ``keep`` largest magnitudes of one site."""
+    """Streaming count, extremes, moments, histogram and ``keep`` largest magnitudes of a site."""
 
     keep: int
     count: int = 0
@@ -73,6 +74,7 @@ class Observer:
     total: float = 0.0
     total_square: float = 0.0
     largest: list[tuple[NDArray[np.float32], NDArray[np.int64]]] = field(default_factory=list)
+    by_key: NDArray[np.int64] = field(default_factory=lambda: np.zeros(KEYS, dtype=np.int64))
 
     def add(self, seen: Values) -> None:
         """Take in the values of one batch."""
@@ -83,6 +85,7 @@ class Observer:
         wide = flat.to(torch.float64)
         self.total += float(wide.sum()) * seen.times
         self.total_square += float(wide.square().sum()) * seen.times
+        self.by_key += np.bincount(keys(flat.numpy()), minlength=KEYS) * seen.times
         wanted = min(flat.numel(), -(-self.keep // seen.times))
         top = torch.topk(flat.abs(), wanted).values.numpy()
         self.largest.append((top, np.full(len(top), seen.times, dtype=np.int64)))
@@ -100,4 +103,5 @@ class Observer:
             self.total_square / self.count,
             values,
             multiplicity,
+            Histogram.from_keys(self.by_key),
         )

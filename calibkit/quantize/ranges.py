@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calibkit.quantize.estimators import (
+    Codes,
+    Histogram,
+    kl_threshold,
+    mse_threshold,
+    row_mse_thresholds,
+)
 from calibkit.quantize.networks import Arrays, site_weight
-from calibkit.quantize.schemes import ACTIVATION_SITES, WEIGHT_SITES, Scheme
+from calibkit.quantize.schemes import ACTIVATION_SITES, UNSIGNED_SITES, WEIGHT_SITES, Scheme
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,8 @@ class SiteStatistics:
     """What one pass of the float model tells about an activation site.
 
     count: how many values the site saw (with multiplicity); largest: the largest magnitudes in
-    descending order with their multiplicities, reaching down to the lowest percentile asked for.
+    descending order with their multiplicities, reaching down to the lowest percentile asked for;
+    histogram: all values, for the estimators that weigh clipping against rounding.
     """
 
     count: int
@@ -28,6 +36,7 @@ class SiteStatistics:
     mean_square: float
     largest: NDArray[np.float32]
     multiplicity: NDArray[np.int64]
+    histogram: Histogram
 
     def percentile(self, q: float) -> float:
         """Return the q-th percentile of the magnitudes as Brevitas defines it.
@@ -56,8 +65,14 @@ def activation_thresholds(
     found: dict[str, float] = {}
     for site in ACTIVATION_SITES[kind]:
         seen = statistics[site]
-        if scheme.estimator_of(site) == "minmax":
+        codes = Codes.activation(scheme.bits_of(site), signed=site not in UNSIGNED_SITES)
+        estimator = scheme.estimator_of(site)
+        if estimator == "minmax":
             threshold = max(abs(seen.low), abs(seen.high))
+        elif estimator == "mse":
+            threshold = mse_threshold(seen.histogram, codes)
+        elif estimator == "kl":
+            threshold = kl_threshold(seen.histogram, codes)
         else:
             threshold = seen.percentile(scheme.percentile)
         # a site that is always 0 has no range; Brevitas's 1e-10 would make the scale of the bias
@@ -67,13 +82,27 @@ def activation_thresholds(
 
 
 def weight_thresholds(kind: str, arrays: Arrays, scheme: Scheme) -> dict[str, NDArray[np.float32]]:
-    """Return max |w| per weight site: a scalar, or (rows, 1) per output channel."""
+    """Return the threshold of each weight site: a scalar, or (rows, 1) per output channel.
+
+    minmax: the largest magnitude; mse: the threshold of least squared error. Calibration documents
+    have no part in either.
+    """
     found: dict[str, NDArray[np.float32]] = {}
     for site in WEIGHT_SITES[kind]:
-        magnitude = np.abs(site_weight(arrays, site))
+        weight = site_weight(arrays, site)
+        codes = Codes.weight(scheme.bits_of(site))
         whole = scheme.weights == "per-tensor"
-        top: Any = magnitude.max() if whole else magnitude.max(axis=1, keepdims=True)
-        largest = np.float32(magnitude.max()) or np.float32(1)
+        top: Any
+        if scheme.weight_ranges == "mse":
+            top = (
+                np.float32(mse_threshold(Histogram.of(weight), codes))
+                if whole
+                else row_mse_thresholds(weight, codes)
+            )
+        else:
+            magnitude = np.abs(weight)
+            top = magnitude.max() if whole else magnitude.max(axis=1, keepdims=True)
+        largest = np.float32(np.max(top)) or np.float32(1)
         # a row of zeros takes the tensor's range, for the same reason as a silent activation site
         found[site] = np.where(top > 0, top, largest).astype(np.float32)
     return found

@@ -84,6 +84,8 @@ class SchemeSettings(BaseModel):
     """Documents per calibration batch; it changes results only under ``observer: brevitas``."""
     ranges: dict[str, Estimator] | Estimator | None = None
     """Range estimator of the activations, one for all or by site pattern."""
+    weight_ranges: Literal["minmax", "mse"] | None = None
+    """Range estimator of the weights; the calibration documents have no part in it."""
     percentile: Annotated[float, Field(gt=50, le=100)] | None = None
     symmetric: bool | None = None
     separate_io: bool | None = None
@@ -111,6 +113,7 @@ class Scheme:
     observer: Observer
     observer_batch: int
     ranges: tuple[tuple[str, Estimator], ...]
+    weight_ranges: Literal["minmax", "mse"]
     percentile: float
     symmetric: bool
     separate_io: bool
@@ -171,6 +174,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "observer": "calibkit",
         "observer_batch": DEFAULT_OBSERVER_BATCH,
         "ranges": "percentile",
+        "weight_ranges": "minmax",
         "percentile": BREVITAS_PERCENTILE,
         "symmetric": True,
         "separate_io": False,
@@ -194,10 +198,6 @@ def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
 
     if settings.preset not in PRESETS:
         refuse(("preset",), settings.preset, " or ".join(sorted(PRESETS)))
-    by_site = settings.ranges if isinstance(settings.ranges, dict) else {"": settings.ranges}
-    for pattern, estimator in by_site.items():
-        if estimator not in (None, "percentile", "minmax"):
-            refuse(("ranges", pattern) if pattern else ("ranges",), estimator, "percentile, minmax")
     if isinstance(settings.rounding, dict):
         for kind, rounding in settings.rounding.items():
             allowed = ("nearest", "gpfq") if kind == "linear" else ("nearest",)
@@ -282,6 +282,7 @@ def resolve(
         observer=merged["observer"],
         observer_batch=merged["observer_batch"],
         ranges=_pairs(patterns, ("*",)) + fallback,
+        weight_ranges=merged["weight_ranges"],
         percentile=float(merged["percentile"]),
         symmetric=merged["symmetric"],
         separate_io=merged["separate_io"],

@@ -5,11 +5,13 @@ from brevitas.core.stats import AbsPercentile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calibkit.quantize.estimators import Histogram
 from calibkit.quantize.networks import (
     activation_impl,
     activation_proxies,
     build,
     install,
+    site_weight,
     weight_proxies,
     weight_tensors,
 )
@@ -43,7 +45,8 @@ def summed_up(values: np.ndarray, times: np.ndarray, q: float, batch: int) -> Si
         kept.append((np.abs(values[part]), times[part]))
         kept = [merge_largest(kept, keep)]
     zeros = (0.0, 0.0, 0.0, 0.0)
-    return SiteStatistics(int(times.sum()), *zeros, *kept[0])
+    seen = Histogram.of(values)
+    return SiteStatistics(int(times.sum()), *zeros, *kept[0], seen)
 
 
 @given(magnitudes, percentiles, st.integers(1, 50))
@@ -131,6 +134,41 @@ def test_silent_sites_and_rows_keep_a_scale_that_can_hold_a_bias(discriminative_
         mean_square=0.0,
         largest=np.zeros(4, np.float32),
         multiplicity=np.ones(4, np.int64),
+        histogram=Histogram.of(np.zeros(4, np.float32)),
     )
     seen = dict.fromkeys(ACTIVATION_SITES["discriminative"], silent)
     assert set(activation_thresholds("discriminative", seen, scheme).values()) == {1.0}
+
+
+@pytest.mark.parametrize("estimator", ["mse", "kl"])
+def test_estimators_by_site_pattern_decide_thresholds(float_classifier, make_documents, estimator):
+    from calibkit.engine.statistics import collect_statistics
+
+    documents, kind = make_documents(40), float_classifier.kind
+    seen = collect_statistics(kind, float_classifier.arrays, documents, percentile=99.999)
+    settings = SchemeSettings(ranges={"lstm.acc_*": estimator})
+    scheme = resolve(settings, bits=3)
+    plain = activation_thresholds(kind, seen, resolve(SchemeSettings(), bits=3))
+    found = activation_thresholds(kind, seen, scheme)
+    changed = {site for site in found if found[site] != plain[site]}
+    assert changed == {f"lstm.acc_{gate}" for gate in ("input", "forget", "cell", "output")}
+
+
+def test_weight_ranges_by_squared_error_lower_it(float_classifier):
+    kind, arrays = float_classifier.kind, float_classifier.arrays
+    for granularity in ("per-tensor", "per-channel"):
+        widest, best = (
+            weight_thresholds(
+                kind, arrays, resolve(SchemeSettings(weights=granularity, weight_ranges=r), bits=3)
+            )
+            for r in ("minmax", "mse")
+        )
+        for site, threshold in best.items():
+            assert threshold.shape == widest[site].shape
+            weight = site_weight(arrays, site)
+            errors = []
+            for t in (threshold, widest[site]):
+                step = weight_scale(t, 3)
+                rounded = np.clip(np.rint(weight / step), -3, 3) * step
+                errors.append(np.square(weight - rounded).sum())
+            assert errors[0] <= errors[1] * 1.01

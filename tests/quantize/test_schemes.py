@@ -51,8 +51,6 @@ def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
     ("plain", "named"),
     [
         ({"preset": "paper"}, "preset"),
-        ({"ranges": "mse"}, "ranges"),
-        ({"ranges": {"input": "kl"}}, "ranges.input"),
         ({"rounding": "gptq"}, "rounding"),
         ({"rounding": {"gates": "gpfq"}}, "rounding.gates"),
         ({"separate_io": True}, "separate_io"),

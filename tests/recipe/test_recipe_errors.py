@@ -128,8 +128,8 @@ MISTAKES = [
     # quantize
     ("preset: brevitas-default", "symmetric: no",
      "10:12: quantize.symmetric: expected true or false, found 'no'"),
-    ("preset: brevitas-default", "ranges: {lstm.*: mse}", "10:21: quantize.ranges.'lstm.*': 'mse' "
-     "is not supported by this version; use percentile, minmax"),
+    ("preset: brevitas-default", "ranges: {lstm.*: mae}", "10:21: quantize.ranges.'lstm.*': 'mae' "
+     "is not allowed; did you mean 'mse'?"),
     ("preset: brevitas-default", "ranges: percentil", "10:12: quantize.ranges: 'percentil' is not "
      "allowed; did you mean 'percentile'?"),
     ("preset: brevitas-default", "rounding: {linaer: gpfq}",
