@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -40,6 +41,15 @@ class Batch:
     def pack(self, padded: Tensor) -> Tensor:
         """Return the real positions (total, ...) of padded values (n, steps, ...), in order."""
         return padded.flatten(0, 1)[self.positions]
+
+    def before(self, packed: Tensor) -> Tensor:
+        """Return, for each packed position, the value (total, width) one token earlier, or 0."""
+        found = torch.zeros_like(packed)
+        start = 0
+        for earlier, count in pairwise(self.active):
+            found[start + earlier : start + earlier + count] = packed[start : start + count]
+            start += earlier
+        return found
 
     def pad(self, packed: Tensor) -> Tensor:
         """Return packed values (total, width) in padded form (n, steps, width), zeros elsewhere."""

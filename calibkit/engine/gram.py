@@ -1,4 +1,4 @@
-"""Gram matrices of the linear layer's inputs, float side and quantized side, over a subset."""
+"""Gram matrices of what weight matrices read, float side and quantized side, over a subset."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from calibkit.quantize.networks import (
     activation_impl,
     activation_proxies,
     linear_name,
+    quantized_weight,
 )
 from calibkit.quantize.rounding import Gram
 from calibkit.ragged import Ragged
@@ -47,6 +48,28 @@ def linear_gram(
             return sums.gram()
         assert model.label_vectors is not None
         return sums.beside(quantize(network.label_vectors())[0], model.label_vectors)
+
+
+def gate_gram(
+    network: QuantClassifier, arrays: Arrays, tokens: Ragged, *, batch: int = BATCH
+) -> Gram:
+    """Return the Gram matrices of [x_t ; h_(t-1)], which all four LSTM gates read, in float64.
+
+    Over real tokens only; h before the first token is 0. The quantized side is what the network
+    has now: its input after both quantizers, and the hidden states under its present weights.
+    """
+    model = FloatModel.of(network.kind, arrays)
+    proxies = activation_proxies(network)
+    first, second = (activation_impl(proxies[site]) for site in ("input", "lstm.io"))
+    embedding = quantized_weight(network, "embedding")
+    sums = Sums()
+    with torch.inference_mode():
+        for one, states in padded_states(network, tokens, batch=batch):
+            ids = one.pack(one.ids[:, :, None])[:, 0]
+            exact = torch.cat([model.embedding[ids], one.before(model.run(one).hidden)], dim=1)
+            inputs = second(first(embedding[ids])[0])[0]
+            sums.add(torch.cat([inputs, one.before(one.pack(states))], dim=1), exact)
+    return sums.gram()
 
 
 class Sums:
