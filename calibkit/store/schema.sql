@@ -809,7 +809,7 @@ COMMENT ON COLUMN results.ks_weights IS
 COMMENT ON COLUMN results.ks_activations IS
     'Kolmogorov-Smirnov D between float and quantized activations, one number per cell, in [0, 1]; 0 = same distribution.';
 COMMENT ON COLUMN results.ks_token_nll IS
-    'Kolmogorov-Smirnov D between the float and the quantized model''s per-token cross-entropy, in [0, 1]; NULL where there is none.';
+    'Kolmogorov-Smirnov D between the float and the quantized model''s cross-entropies on clean text, per token (generative) or per document (discriminative), in [0, 1]; NULL where it was not measured.';
 COMMENT ON COLUMN results.documents IS 'Test documents measured (count).';
 COMMENT ON COLUMN results.seconds IS
     'Wall time of the whole cell (seconds); the same in each of its noise rows.';
@@ -1019,7 +1019,7 @@ COMMENT ON COLUMN subset_profile.subset_id IS
 COMMENT ON COLUMN subset_profile.corpus IS 'Name of the corpus.';
 COMMENT ON COLUMN subset_profile.size IS 'Calibration documents in the subset (count).';
 COMMENT ON COLUMN subset_profile.policies IS
-    'Aliases of the policies that chose this subset, comma-separated.';
+    'Registry names of the policies that chose this subset, comma-separated.';
 COMMENT ON COLUMN subset_profile.seeds IS 'Seeds that gave this subset.';
 COMMENT ON COLUMN subset_profile.pool IS 'Split that it was drawn from.';
 COMMENT ON COLUMN subset_profile.requests IS 'Ways in which it was asked for (count).';
