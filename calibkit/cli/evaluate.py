@@ -13,6 +13,7 @@ import click
 from calibkit.cli import progress
 from calibkit.cli.notes import note
 from calibkit.cli.output import Output, data_options
+from calibkit.cli.profiling import profile_words
 from calibkit.cli.session import Session, pass_session
 from calibkit.cli.summary import cell_words, read_summary
 from calibkit.cli.table import Table
@@ -79,6 +80,12 @@ def cores() -> int:
     type=click.IntRange(min=1),
     help="Measure only N test documents, the same ones always; these are other results.",
 )
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="After the summary, also show where the time of the cells went, stage by stage; cells"
+    " that were measured earlier are told as well.",
+)
 @data_options
 @pass_session
 def evaluate(
@@ -92,6 +99,7 @@ def evaluate(
     where: str | None,
     max_time: float | None,
     limit_documents: int | None,
+    profile: bool,
     output: Output,
 ) -> None:
     """Quantize and measure what RECIPE asks for.
@@ -110,6 +118,8 @@ def evaluate(
     from calibkit.recipe import load_recipe
 
     loaded = load_recipe(recipe)
+    if dry_run and profile:
+        raise click.UsageError("a dry run takes no time; leave out --dry-run or --profile")
     if dry_run:
         from calibkit.sweep.plan import plan
 
@@ -141,7 +151,7 @@ def evaluate(
     finally:
         watcher.close()
 
-    _show_summary(store, loaded, output)
+    _show_summary(store, loaded, output, profile=profile)
     took = progress.duration(report.seconds)
     note(
         f"{report.measured:,} cells measured in {took}; {report.done:,} of {report.planned:,} done"
@@ -174,13 +184,17 @@ def _show_plan(plan: Plan, output: Output) -> None:
     )
 
 
-def _show_summary(store: Store, recipe: Recipe, output: Output) -> None:
+def _show_summary(store: Store, recipe: Recipe, output: Output, *, profile: bool) -> None:
     with store.reading() as con:
         summary = read_summary(con, recipe.name)
+        stages = profile_words(con, recipe.name) if profile else ""
     if output.is_for_people:
-        output.table(summary.for_people(), below=f"\n{summary.caption()}")
+        below = f"\n{stages}" if stages else ""
+        output.table(summary.for_people(), below=f"\n{summary.caption()}{below}")
     else:
         output.table(summary.in_full())
+        if stages:
+            note(stages)  # stdout is one table, for machines
 
 
 def _tell_failures(store: Store, recipe: Recipe) -> None:

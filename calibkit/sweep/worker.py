@@ -197,10 +197,10 @@ def measure_cell(job: CellJob) -> None:
     clock = Clock()
     places, scheme = job.places, scheme_from_dict(job.scheme)
     arrays, _ = float_model(places, job.model.key)
-    with clock.stage("calibrate"):
-        done = _calibrated(job, arrays, scheme)
+    done = _calibrated(job, arrays, scheme, clock)
     sample = labelled(places, job.test.clean_tokens)[0]
-    kernels = kernels_by(job.engine, done.network, sample, arithmetic=scheme.arithmetic)
+    with clock.stage("evaluate"):
+        kernels = kernels_by(job.engine, done.network, sample, arithmetic=scheme.arithmetic)
     rows = Rows(job.test.labels)
     clean: Evaluation | None = None
     for level in job.test.levels:
@@ -214,7 +214,8 @@ def measure_cell(job: CellJob) -> None:
                 found = evaluate(done.network, tokens, labels, kernels=kernels)
         if unchanged:
             clean = found
-        measured = rows.add(job.cell_id, level, found, labels)
+        with clock.stage("rows"):
+            measured = rows.add(job.cell_id, level, found, labels)
         marks = flags(
             mean_abs_h=found.mean_abs_h,
             float_mean_abs_h=float_mean_abs_h(places, job.model, job.test.clean_tokens),
@@ -251,12 +252,15 @@ def measure_cell(job: CellJob) -> None:
     write_fragment(places.fragments, name, fragment("cell", rows.tables()))
 
 
-def _calibrated(job: CellJob, arrays: Arrays, scheme: Scheme) -> Calibrated:
+def _calibrated(job: CellJob, arrays: Arrays, scheme: Scheme, clock: Clock) -> Calibrated:
+    """Return the quantized network; Brevitas's observer has its ranges in the stage of rounding."""
     subset, _ = labelled(job.places, job.subset_tokens)
-    if scheme.observer != "calibkit":
-        return calibrate(job.model.kind, arrays, subset, scheme)
-    seen = statistics(job.places, job.model, job.subset_tokens, scheme.percentile)
-    return calibrate(job.model.kind, arrays, subset, scheme, statistics=seen)
+    seen = None
+    if scheme.observer == "calibkit":
+        with clock.stage("calibrate"):
+            seen = statistics(job.places, job.model, job.subset_tokens, scheme.percentile)
+    with clock.stage("rounding"):
+        return calibrate(job.model.kind, arrays, subset, scheme, statistics=seen)
 
 
 def _shifts(

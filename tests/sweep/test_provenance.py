@@ -21,7 +21,8 @@ def test_every_result_says_where_it_comes_from(finished):
         assert json.loads(found["versions"])["torch"] == version("torch")
         assert found["git_commit"] == commit
         assert (found["workers"], found["harness"], found["device"]) == (1, 1, "cpu")
-        assert set(json.loads(found["stages"])) == {"calibrate", "evaluate", "distributions"}
+        stages = {"calibrate", "rounding", "evaluate", "rows", "distributions"}
+        assert set(json.loads(found["stages"])) == stages
         assert 0 < sum(json.loads(found["stages"]).values()) <= found["seconds"]
         assert found["peak_mb"] > 50
 
