@@ -23,6 +23,7 @@ COMMANDS = {
     "list": "calibkit.cli.list_:list_",
     "show": "calibkit.cli.show:show",
     "info": "calibkit.cli.info:info",
+    "bench": "calibkit.cli.bench:bench",
     "completion": "calibkit.cli.completion:completion",
 }
 """Command -> module:function, in the order in which one meets them."""

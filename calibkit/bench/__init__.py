@@ -1,0 +1,1 @@
+"""Benchmarks on self-made inputs: exactness and speed against the plain path, in one run."""
