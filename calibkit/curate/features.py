@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.curate.encoding import Content, Encoder, Library, artefacts_of, kept
+from calibkit.errors import BadInput
 from calibkit.identity import content_id
 from calibkit.models.settings import ModelSettings
 
@@ -56,11 +58,27 @@ class Features:
             names = ("kind", "vocabulary", "labels", "embedding", "hidden", "label_dim")
             config = {name: found.config[name] for name in names if name in found.config}
             network = from_arrays(dict(found.tensors), config)
-            tokens = Encoder.of(self.library, model.settings).encode(self._texts())
+            encoder = Encoder.of(self.library, model.settings)
+            self._check_vocabulary(model, encoder.vocabulary.id, found.config)
+            tokens = encoder.encode(self._texts())
             with _one_thread():
                 return hidden(network, tokens)
 
         return self._kept(["hidden", model.id], compute)
+
+    def _check_vocabulary(
+        self, model: ModelArtefact, vocabulary_id: str, config: Mapping[str, Any]
+    ) -> None:
+        """Raise BadInput for a model that was trained on other text: it reads other token ids."""
+        if vocabulary_id == config["vocabulary_id"]:
+            return
+        library = self.library
+        raise BadInput(
+            f"the model {model.id} has another vocabulary than corpus {library.corpus.name!r}, "
+            f"version {library.corpus.version}, share {library.share:g}: hidden states would be "
+            "those of other words; name a model trained on these documents (`calibkit list "
+            "models` shows corpus and share), or give the model's --share"
+        )
 
     def _texts(self) -> tuple[str, ...]:
         return self.library.split(self.pool_split, leave_out_in_test=True).texts

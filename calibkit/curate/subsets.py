@@ -17,7 +17,7 @@ from calibkit.corpora.text import tokenize
 from calibkit.corpora.vocabulary import SPECIALS
 from calibkit.curate.encoding import Encoder, Library
 from calibkit.curate.features import Features, ModelArtefact
-from calibkit.errors import BadInput, Infeasible
+from calibkit.errors import BadInput
 from calibkit.identity import canonical, content_id, ordered_hash
 from calibkit.models.settings import settings_from, settings_from_dict
 from calibkit.policies import Draw, Policy, Pool, select
@@ -52,7 +52,7 @@ class SubsetBuilder:
         """
         needs_model = "hidden" in policy.needs
         if needs_model and model is None:
-            raise Infeasible(
+            raise BadInput(
                 f"{policy.name}: this policy looks at documents through a float model; "
                 "name one with --model ID (`calibkit list models` shows what is trained)"
             )
@@ -240,6 +240,11 @@ def build_subset(
 
     Raises BadInput for an unknown corpus or model, Infeasible when the pool cannot give it.
     """
+    if model is not None and "hidden" not in policy.needs:
+        raise BadInput(
+            f"{policy.name}: this policy does not look at documents through a model with these "
+            "parameters; leave --model out"
+        )
     with store.reading() as con:
         corpus = find_corpus(con, corpus_name)
         chosen = None if model is None else find_model(con, model)

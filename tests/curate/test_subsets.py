@@ -115,9 +115,12 @@ def test_what_cannot_be_given_leaves_nothing_behind(store):
     policy = make_policy("skewed", {"weights": {"sea": 1}})
     with pytest.raises(Infeasible, match="asked for 120 'sea' documents, the pool has 50"):
         build_subset(store, "made", policy, size=120, seed=0)
-    with pytest.raises(Infeasible, match="looks at documents through a float model"):
-        build_subset(store, "made", make_policy("k-center", {"features": "hidden"}), size=5, seed=0)
+    through = make_policy("k-center", {"features": "hidden"})
+    with pytest.raises(BadInput, match="looks at documents through a float model"):
+        build_subset(store, "made", through, size=5, seed=0)
     with pytest.raises(BadInput, match="no model with an id that starts with 'm1-none'"):
+        build_subset(store, "made", through, size=5, seed=0, model="m1-none")
+    with pytest.raises(BadInput, match="leave --model out"):
         build_subset(store, "made", make_policy("random", {}), size=5, seed=0, model="m1-none")
     assert count(store, "subset_requests") == count(store, "subsets") == 0
 
