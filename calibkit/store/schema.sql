@@ -207,7 +207,6 @@ CREATE TABLE IF NOT EXISTS cells (
     device         VARCHAR,
     test_id        VARCHAR,
     harness        INTEGER,
-    flags          VARCHAR,
     seconds        DOUBLE,
     stages         JSON,
     peak_mb        DOUBLE,
@@ -230,6 +229,8 @@ CREATE TABLE IF NOT EXISTS evaluations (
     mean_abs_h           DOUBLE,
     flags                VARCHAR,
     seconds              DOUBLE,
+    run_id               VARCHAR,
+    measured_at          TIMESTAMP,
     PRIMARY KEY (cell_id, noise_kind, noise, noise_seed),
     CHECK ((noise_kind = 'none') = (noise = 0) AND (noise > 0 OR noise_seed = 0))
 );
@@ -252,6 +253,8 @@ CREATE TABLE IF NOT EXISTS baseline_evaluations (
     agreement            DOUBLE,
     flags                VARCHAR,
     seconds              DOUBLE,
+    run_id               VARCHAR,
+    measured_at          TIMESTAMP,
     PRIMARY KEY (model_id, test_id, stage, noise_kind, noise, noise_seed),
     CHECK ((noise_kind = 'none') = (noise = 0) AND (noise > 0 OR noise_seed = 0))
 );
@@ -430,7 +433,7 @@ SELECT planned.corpus,
        m.nll,
        f.nll                               AS float_nll,
        m.mean_abs_h,
-       concat_ws(', ', nullif(cells.flags, ''), m.flags) AS flags,
+       coalesce(m.flags, '') AS flags,
        shifts.ks_weights,
        shifts.ks_activations,
        shifts.ks_token_nll,
@@ -472,24 +475,25 @@ ORDER BY used.recipe, used.model, used.model_seed, b.stage, b.noise_kind <> 'non
 -- Seeds that gave the same subset share a cell: first one row per cell, then the mean over float
 -- models per subset, then the mean and the interval over subsets, the draws.
 CREATE OR REPLACE VIEW summary AS
-WITH once AS (
+WITH of_seed AS (  -- one draw: what one seed gave, averaged over float models
     SELECT corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise,
-           subset_id, model_seed,
+           seed, string_agg(DISTINCT subset_id, ' ' ORDER BY subset_id) AS subsets,
+           list(DISTINCT model_seed) AS model_seeds,
            avg(accuracy) AS accuracy, avg(accuracy_drop) AS accuracy_drop,
-           avg(noise_drop) AS noise_drop, avg(macro_f1) AS macro_f1, avg(nll) AS nll, avg(ks_weights) AS ks_weights,
-           avg(ks_activations) AS ks_activations, avg(ks_token_nll) AS ks_token_nll,
-           avg(seconds) AS seconds
+           avg(noise_drop) AS noise_drop, avg(macro_f1) AS macro_f1, avg(nll) AS nll,
+           avg(ks_weights) AS ks_weights, avg(ks_activations) AS ks_activations,
+           avg(ks_token_nll) AS ks_token_nll, avg(seconds) AS seconds
     FROM results
     GROUP BY ALL
 ),
-draw AS (
+draw AS (  -- seeds that gave the same subsets are one draw
     SELECT corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise,
-           subset_id, list(model_seed) AS model_seeds,
+           subsets, list_distinct(flatten(list(model_seeds))) AS model_seeds,
            avg(accuracy) AS accuracy, avg(accuracy_drop) AS accuracy_drop,
-           avg(noise_drop) AS noise_drop, avg(macro_f1) AS macro_f1, avg(nll) AS nll, avg(ks_weights) AS ks_weights,
-           avg(ks_activations) AS ks_activations, avg(ks_token_nll) AS ks_token_nll,
-           avg(seconds) AS seconds
-    FROM once
+           avg(noise_drop) AS noise_drop, avg(macro_f1) AS macro_f1, avg(nll) AS nll,
+           avg(ks_weights) AS ks_weights, avg(ks_activations) AS ks_activations,
+           avg(ks_token_nll) AS ks_token_nll, avg(seconds) AS seconds
+    FROM of_seed
     GROUP BY ALL
 ),
 grouped AS (
@@ -695,10 +699,13 @@ SELECT planned.corpus, planned.recipe, planned.model, planned.model_seed, planne
        cells.cell_id, planned.plan_key, planned.recipe_id, cells.corpus_id, cells.model_id,
        cells.subset_id, cells.test_id, cells.scheme, cells.arithmetic, cells.device, cells.harness,
        cells.measured_at, cells.seconds, cells.stages, cells.peak_mb, cells.host, cells.run_id,
-       runs.command, runs.started_at, runs.workers, runs.git_commit, runs.git_dirty, runs.versions
+       later.runs AS evaluation_runs, runs.command, runs.started_at, runs.workers, runs.git_commit, runs.git_dirty, runs.versions
 FROM core.planned AS planned
 JOIN cells ON cells.cell_id = planned.cell_id
 LEFT JOIN runs ON runs.run_id = cells.run_id
+LEFT JOIN (SELECT cell_id, list_sort(list(DISTINCT run_id)) AS runs
+           FROM evaluations WHERE run_id IS NOT NULL GROUP BY cell_id) AS later
+       ON later.cell_id = planned.cell_id
 ORDER BY planned.recipe, planned.ordinal;
 
 -- ---------------------------------------------------------------------------------- comments
@@ -852,7 +859,7 @@ COMMENT ON COLUMN baselines.model_id IS 'Hash of the float model''s weights.';
 COMMENT ON COLUMN baselines.test_id IS 'Hash of the set of test documents.';
 
 COMMENT ON VIEW summary IS
-    'One row per (corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise): the mean over draws. A draw is a distinct subset: seeds that gave the same documents count once, and each subset is first averaged over its float models. The interval is Student t at 95 % over these per-subset means, NULL when draws < 2.';
+    'One row per (corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise): the mean over draws. A draw is what one seed chose: a subset, or one subset per float model for a policy that looks through the model; it is first averaged over float models, and seeds that gave the same documents count once. The interval is Student t at 95 % over draws, NULL when draws < 2. While a run is incomplete, draws may rest on different float models.';
 COMMENT ON COLUMN summary.corpus IS 'Name of the corpus.';
 COMMENT ON COLUMN summary.recipe IS 'Name of the recipe; its latest version is shown.';
 COMMENT ON COLUMN summary.model IS 'The recipe''s alias of the float model.';
@@ -869,7 +876,7 @@ COMMENT ON COLUMN summary.accuracy IS 'Mean accuracy over draws, in [0, 1]; high
 COMMENT ON COLUMN summary.sd IS
     'Standard deviation of the per-subset mean accuracies (fraction); NULL when draws < 2.';
 COMMENT ON COLUMN summary.draws IS
-    'Distinct calibration subsets (count); seeds that gave the same subset count once.';
+    'Distinct calibration subsets (count), or distinct sets of subsets where the policy looks through the float model; seeds that gave the same count once.';
 COMMENT ON COLUMN summary.models IS 'Float models (training seeds) behind the mean (count).';
 COMMENT ON COLUMN summary.ci_low IS
     'Lower end of the 95 % Student t interval of accuracy over draws; NULL when draws < 2.';
@@ -1039,7 +1046,7 @@ COMMENT ON COLUMN subset_profile.label_mix IS
 COMMENT ON COLUMN subset_profile.created_at IS 'When it was first built (UTC).';
 
 COMMENT ON VIEW progress IS
-    'One row per recipe, in its latest version: planned = done + failed + missing.';
+    'One row per recipe, in its latest version: planned = done + failed + missing. Done means measured under every noise level; `evaluate` also wants the distributions and float rows that the recipe asks for.';
 COMMENT ON COLUMN progress.recipe IS 'Name of the recipe; its latest version is shown.';
 COMMENT ON COLUMN progress.planned IS 'Cells in the recipe''s grid (count).';
 COMMENT ON COLUMN progress.done IS 'Cells with every noise level measured (count).';
@@ -1105,6 +1112,8 @@ COMMENT ON COLUMN provenance.stages IS 'Wall time per stage (JSON, seconds).';
 COMMENT ON COLUMN provenance.peak_mb IS 'Peak memory of the process (MB).';
 COMMENT ON COLUMN provenance.host IS 'Machine that did it.';
 COMMENT ON COLUMN provenance.run_id IS 'Run that did it.';
+COMMENT ON COLUMN provenance.evaluation_runs IS
+    'Runs that measured the cell''s noise levels: run_id, and later ones that added levels (list).';
 COMMENT ON COLUMN provenance.command IS 'Command line of the run.';
 COMMENT ON COLUMN provenance.started_at IS 'When the run started (UTC).';
 COMMENT ON COLUMN provenance.workers IS

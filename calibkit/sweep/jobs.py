@@ -84,6 +84,7 @@ class BaselineJob:
     places: Places
     model: ModelRef
     test: TestSet
+    run_id: str
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from calibkit.corpora.noise import noise_kinds, noise_version
 from calibkit.corpora.reading import Corpus
 from calibkit.curate.encoding import Encoder, Library
 from calibkit.curate.features import ModelArtefact
@@ -74,6 +77,8 @@ class Sweep:
         cells = list(self.plan.to_do())
         early, late = self._subsets_apart(cells)
         subsets = self._build_subsets(early, {})
+        needing = {cell.plan_key for cell in late}
+        cells = [c for c in cells if c.plan_key in subsets or c.plan_key in needing]
         models = self._train(pool, cells)
         # from here on without the cells that have failed
         cells = [cell for cell in cells if cell.model_key in models]
@@ -192,9 +197,10 @@ class Sweep:
         limit = test_limit(self.recipe, self.plan.limit_documents)
         chosen = self.library.split(split, limit=limit)
         encoder = self._encoder(alias)
-        test_id = content_id(
-            "test", [self.corpus.corpus_id, ordered_hash(chosen.ids), chosen.label_ids.tolist()]
-        )
+        # float rows are keyed by the test set: what versions it is measured under belongs to it
+        changed = [[k, noise_version(k)] for k in noise_kinds() if np.max(noise_version(k)) > 1]
+        documents = [self.corpus.corpus_id, ordered_hash(chosen.ids), chosen.label_ids.tolist()]
+        test_id = content_id("test", [HARNESS, changed, *documents])
         levels, rows = [], []
         for kind, level, seed in noise_levels(self.recipe):
             key, facts = encoder.test_tokens(split, kind, level, seed, limit=limit)
@@ -243,7 +249,10 @@ class Sweep:
             if levels and model.id not in tasks:
                 ref = ModelRef(model.key, model.id, cell.model_kind)
                 job = BaselineJob(
-                    self.places, ref, TestSet(test.id, test.labels, levels, test.clean_tokens)
+                    self.places,
+                    ref,
+                    TestSet(test.id, test.labels, levels, test.clean_tokens),
+                    self.ledger.run_id,
                 )
                 tasks[model.id] = Task(f"baseline {cell.point.model}", job, model.id)
         lost: set[str] = set()

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from calibkit.curate.encoding import Content, kept
 from calibkit.engine.calibrate import Calibrated, calibrate
@@ -52,14 +53,15 @@ log = logging.getLogger(__name__)
 
 
 def work(job: Job, report: Report) -> None:
-    """Do one job on one thread."""
+    """Do one job on one thread, of torch and of every BLAS: threads change the last digits."""
     torch.set_num_threads(1)
-    if isinstance(job, TrainJob):
-        train_model(job, report)
-    elif isinstance(job, BaselineJob):
-        measure_baseline(job)
-    else:
-        measure_cell(job)
+    with threadpool_limits(1):
+        if isinstance(job, TrainJob):
+            train_model(job, report)
+        elif isinstance(job, BaselineJob):
+            measure_baseline(job)
+        else:
+            measure_cell(job)
 
 
 # ------------------------------------------------------------------------------------ training
@@ -159,14 +161,18 @@ def measure_baseline(job: BaselineJob) -> None:
     port = build(job.model.kind, arrays, PORT)
     rows = Rows(job.test.labels)
     clean: tuple[Evaluation, Evaluation] | None = None
+    seconds: dict[str, float] = {}
     for level in job.test.levels:
         tokens, labels = labelled(job.places, level.tokens)
         unchanged = _unchanged(job, tokens)
         if unchanged and clean is not None:
             exact, ported = clean
         else:
+            start = time.perf_counter()
             exact = float_evaluation(arrays, config, tokens, labels)
+            seconds["float"] = time.perf_counter() - start
             ported = evaluate(port, tokens, labels)
+            seconds["port"] = time.perf_counter() - start - seconds["float"]
         if unchanged:
             clean = exact, ported
         for stage, found in (("float", exact), ("port", ported)):
@@ -174,7 +180,8 @@ def measure_baseline(job: BaselineJob) -> None:
             base |= {"model_key": job.model.key, **level_columns(level)}
             agreement = float((found.predicted == exact.predicted).mean())
             measured = rows.add(f"{job.model.id}/{stage}/{job.test.id}", level, found, labels)
-            rows.baselines.append(base | measured | {"agreement": agreement})
+            made = {"seconds": seconds[stage], "run_id": job.run_id, "measured_at": now()}
+            rows.baselines.append(base | measured | {"agreement": agreement} | made)
     name = measured_name(job.model.id, job)
     write_fragment(job.places.fragments, name, fragment("baseline", rows.tables()))
 
@@ -223,6 +230,7 @@ def measure_cell(job: CellJob) -> None:
         )
         seconds = time.perf_counter() - start
         measured |= {"flags": ",".join(marks), "seconds": seconds}
+        measured |= {"run_id": job.run_id, "measured_at": now()}
         rows.evaluations.append({"cell_id": job.cell_id, **level_columns(level), **measured})
     if job.distributions:
         with clock.stage("distributions"):

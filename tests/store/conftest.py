@@ -83,7 +83,6 @@ def cell_payload(cell: Cell, **changes: Any) -> dict[str, Any]:
                     "scheme_id": f"q1-{cell.bits}",
                     "scheme": {"bits": cell.bits},
                     "test_id": "t1-test",
-                    "flags": "",
                     "seconds": 3.0,
                     "stages": {"evaluate": 1.5},
                     "host": "here",

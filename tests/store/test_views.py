@@ -198,16 +198,29 @@ def test_results_have_one_row_per_cell_and_level_with_their_signs(filled):
     assert row["subset_id"] == "s1-r2"
 
 
-def test_flags_of_cell_and_level_are_joined(store, made):
+def test_flags_of_a_level_stand_with_its_result(store, made):
     cell = made.cell("random", 0, "s1-r0", 0.8)
     made.plan(store, [cell])
-    payload = made.payload(cell, flags="collapsed")
-    payload["rows"]["cells"][0]["flags"] = ["dead-lstm", "clipped"]
+    payload = made.payload(cell, flags=["dead-lstm", "one-label"])
     write_fragment(store.fragments, "a", payload)
     merge(store)
-    assert records(store, "SELECT flags FROM results") == [
-        {"flags": "dead-lstm, clipped, collapsed"}
+    flags = {row["flags"] for row in records(store, "SELECT flags FROM results")}
+    assert flags == {"dead-lstm, one-label"}
+
+
+def test_a_policy_that_looks_through_the_model_has_one_draw_a_seed(store, made):
+    cells = [
+        made.cell("hidden", seed, f"s1-{seed}-{model}", 0.8 + 0.01 * seed, model_seed=model)
+        for seed in (0, 1)
+        for model in (0, 1, 2)
     ]
+    made.plan(store, cells)
+    for cell in cells:
+        write_fragment(store.fragments, cell.cell_id, made.payload(cell))
+    merge(store)
+    (row,) = records(store, "FROM summary WHERE noise = 0")
+    assert (row["draws"], row["models"]) == (2, 3)
+    assert row["accuracy"] == pytest.approx(0.805)
 
 
 def test_summary_counts_distinct_subsets_as_draws(filled):
