@@ -159,7 +159,7 @@ def test_what_is_imported_is_declared():
     extras = PROJECT["project"]["optional-dependencies"]
     declared |= {re.split(r"[^\w-]", one)[0] for group in extras.values() for one in group}
     known = {*sys.stdlib_module_names, "calibkit"}
-    known |= {"pydantic_core", "threadpoolctl"}  # required by pydantic and by scikit-learn
+    known |= {"pydantic_core"}  # required by pydantic
     for module in MODULES:
         for node in ast.walk(ast.parse(module.read_text())):
             tops: list[str] = []

@@ -20,6 +20,7 @@ from calibkit.engine.mirror import Mirror
 from calibkit.engine.native.decoder import NativeDecoder
 from calibkit.engine.native.mirror import NativeMirror
 from calibkit.engine.plain import Decoder, Kernels, States, brevitas_states
+from calibkit.errors import BadInput
 from calibkit.quantize.networks import QuantClassifier, QuantGenerative
 from calibkit.quantize.schemes import Arithmetic
 from calibkit.ragged import Ragged
@@ -55,14 +56,19 @@ def states_by(engine: Engine, network: QuantClassifier, tokens: Ragged) -> State
 
     plain: Brevitas's layers. torch: the step loop of `Mirror`. native: the same in C++. auto: the
     fastest of them that gives the very numbers that Brevitas gives on some of ``tokens``.
-    Raises BadInput for native without its kernels.
+    Raises BadInput for torch or native where they would give other numbers, and for native
+    without its kernels.
     """
     if engine == "plain":
         return brevitas_states(network)
-    if engine == "torch":
-        return Mirror(network).states
-    if engine == "native":
-        return NativeMirror(network).states
+    if engine in ("torch", "native"):
+        chosen = Mirror(network) if engine == "torch" else NativeMirror(network)
+        if not agrees(network, chosen, tokens):
+            raise BadInput(
+                f"the {engine} engine gives other numbers than Brevitas on this machine (checked "
+                "on 16 documents), and an engine may not change numbers; use --engine auto or plain"
+            )
+        return chosen.states
     if native.available() and native.levels()[0].fused:
         compiled = NativeMirror(network)
         if agrees(network, compiled, tokens):

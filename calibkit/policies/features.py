@@ -23,7 +23,7 @@ def tfidf_svd(texts: Sequence[str], dims: int = 64) -> NDArray[np.float32]:
     """
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     if not texts:
         raise Infeasible("tfidf-svd: there are no texts to make vectors of")

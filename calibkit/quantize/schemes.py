@@ -215,6 +215,13 @@ def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
     ]
     if settings.arithmetic == "integer":
         refuse(("arithmetic",), settings.arithmetic, "float-torch or float-native")
+    if settings.observer_batch is not None and settings.observer != "brevitas":
+        found.append((("observer_batch",), "only observer brevitas depends on its batches"))
+    estimators = settings.ranges.values() if isinstance(settings.ranges, dict) else ()
+    everywhere = isinstance(settings.ranges, str) or "*" in (settings.ranges or {})
+    unused = everywhere and settings.ranges != "percentile" and "percentile" not in estimators
+    if settings.percentile is not None and unused:
+        found.append((("percentile",), "no range is estimated by percentile; leave it out"))
     if settings.observer == "brevitas" and settings.ranges not in (None, "percentile"):
         found.append((("ranges",), "observer brevitas only has the estimator percentile"))
     if settings.observer == "brevitas" and settings.percentile not in (None, BREVITAS_PERCENTILE):

@@ -78,6 +78,8 @@ def _corpus(document: Mapping[str, Any]) -> Problems:
         where = "pool" if "pool" in corpus else "test"
         message = f"calibration documents and test documents are both taken from {pool!r}"
         yield ("corpus", where), f"{message}; choose two splits"
+    elif test == "train":
+        yield ("corpus", "test"), "the float models learn from 'train'; measure on test, or valid"
 
 
 def _models(document: Mapping[str, Any]) -> Problems:

@@ -38,6 +38,7 @@ class Ledger:
         self.host = provenance.host()
         self.run_id = content_id("run", [plan.recipe_id, now(), self.host, time.time_ns()])
         self._merged_at = time.monotonic()
+        self.conflicts = 0
 
     def register(self) -> None:
         """Write the run, its provenance, and the whole plan, so that SQL can tell what is left."""
@@ -90,6 +91,7 @@ class Ledger:
     def merge(self) -> None:
         """Merge the fragments that workers have written."""
         report = merge(self.store)
+        self.conflicts += len(report.conflicts)
         self._merged_at = time.monotonic()
         for problem in report.problems:
             self.note(problem)

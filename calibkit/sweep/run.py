@@ -32,6 +32,8 @@ class RunReport:
     missing: int
     planned: int
     seconds: float
+    conflicts: int = 0
+    """Numbers that came back different from those stored; rows of the table ``conflicts``."""
 
 
 def run(
@@ -55,7 +57,8 @@ def run(
     """
     start = time.monotonic()
     deadline = None if max_time is None else start + 60 * max_time
-    for problem in merge(store).problems:
+    before = merge(store)
+    for problem in before.problems:
         watcher.note(problem)
     plan(store, recipe, limit_documents=limit_documents, where=where)  # refuse before any work
     watcher.phase("corpus", 1)
@@ -82,4 +85,5 @@ def run(
         counts["missing"],
         counts["planned"],
         time.monotonic() - start,
+        len(before.conflicts) + sweep.ledger.conflicts,
     )

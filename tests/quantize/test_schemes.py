@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from calibkit.errors import BadInput
@@ -39,7 +41,8 @@ def test_a_grid_axis_overrides_the_settings_and_they_the_preset():
 
 
 def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
-    own = [resolve(SchemeSettings(observer_batch=n), bits=4).id for n in (8, 64)]
+    scheme = resolve(SchemeSettings(), bits=4)
+    own = [replace(scheme, observer_batch=n).id for n in (8, 64)]
     theirs = [
         resolve(SchemeSettings(observer="brevitas", observer_batch=n), bits=4).id for n in (8, 64)
     ]
@@ -57,6 +60,8 @@ def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
         ({"dynamic": True}, "dynamic"),
         ({"symmetric": False}, "symmetric"),
         ({"arithmetic": "integer"}, "arithmetic"),
+        ({"observer_batch": 8}, "observer_batch"),
+        ({"ranges": "mse", "percentile": 99.0}, "percentile"),
         ({"observer": "brevitas", "ranges": "minmax"}, "ranges"),
         ({"observer": "brevitas", "percentile": 99.9}, "percentile"),
     ],

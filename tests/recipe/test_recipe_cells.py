@@ -257,7 +257,10 @@ def test_the_agnews_recipes_have_the_stated_sizes() -> None:
     assert policies.corpus.source is None
     mixes = shipped("agnews-class-mix")
     weights = [choice.policy.params().get("weights", {}) for choice in mixes.policies.values()]
-    assert [len(labels) for labels in weights] == [0, 4, 3, 2, 1]
+    assert [len(labels) for labels in weights] == [0, 4, 3, 2, 1, 1, 1, 1]
+    one_label = {label for labels in weights if len(labels) == 1 for label in labels}
+    assert one_label == {"World", "Sports", "Business", "Sci/Tech"}
+    assert all(len(choice.seeds) >= 3 for choice in mixes.models.values())
 
 
 def test_the_schema_describes_the_recipe_that_loads(right: str) -> None:
