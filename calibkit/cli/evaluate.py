@@ -123,9 +123,9 @@ def evaluate(
     if dry_run:
         from calibkit.sweep.plan import plan
 
-        _show_plan(
-            plan(session.store, loaded, limit_documents=limit_documents, where=where), output
-        )
+        planned = plan(session.store, loaded, limit_documents=limit_documents, where=where)
+        _show_plan(planned, output)
+        _tell_time(session.store, planned, workers or cores())
         return
 
     from calibkit.sweep.run import run
@@ -159,6 +159,12 @@ def evaluate(
     if report.failed:
         _tell_failures(store, loaded)
     _tell_next(session, loaded)
+    if report.conflicts:
+        raise Incomplete(
+            f"{report.conflicts:,} numbers came back different from those stored, which means that"
+            " something is not deterministic; the stored ones stand, and"
+            ' `calibkit sql "FROM conflicts"` shows both'
+        )
     if report.failed or report.missing:
         raise Incomplete(
             f"{report.failed:,} cells failed and {report.missing:,} are missing of"
@@ -182,6 +188,23 @@ def _show_plan(plan: Plan, output: Output) -> None:
         f"a run would measure {len(to_do):,} cells at {levels} noise levels each"
         f" = {levels * len(to_do):,} evaluations, from {models} float models and {subsets} subsets"
     )
+
+
+def _tell_time(store: Store, plan: Plan, workers: int) -> None:
+    """Note how long a run would take, and what that rests on."""
+    from calibkit.sweep.estimate import estimate
+
+    found = estimate(store, plan)
+    seconds = found.seconds(workers)
+    if not plan.to_do():
+        return
+    if seconds is None:
+        what = "cells" if found.cell_seconds is None else "models"
+        note(f"estimated time: unknown, this host has not timed {what} of a kind that is needed")
+        return
+    told = f"{found.cells:,} cells" + (f" and {found.models:,} models" if found.models else "")
+    spent = progress.duration(seconds)
+    note(f"estimated time: {spent} with {workers} workers, from {told} timed on this host")
 
 
 def _show_summary(store: Store, recipe: Recipe, output: Output, *, profile: bool) -> None:

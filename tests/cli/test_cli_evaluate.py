@@ -46,7 +46,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
             watcher.step("a cell")
             if error is not None:
                 raise error
-            counts = {"measured": 8, "done": 8, "failed": 0, "missing": 0, "planned": 8} | report
+            counts = {"measured": 8, "done": 8, "failed": 0, "missing": 0, "planned": 8}
+            counts |= {"conflicts": 0} | report
             return SimpleNamespace(seconds=75.0, **counts)
 
         import sys
@@ -122,6 +123,16 @@ def test_the_summary_in_full(
     assert first["accuracy_keyboard_0.1"] == pytest.approx(0.79)
     assert first["noise_drop_keyboard_0.1"] == pytest.approx(0.1)
     assert first["ks_token_nll"] == 0.0456
+
+
+def test_numbers_that_came_back_different_are_no_success(
+    run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
+) -> None:
+    pretend(conflicts=2)
+    result = run("--store", study_store.path, "evaluate", recipe)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("model ")
+    assert "2 numbers came back different" in result.stderr and "FROM conflicts" in result.stderr
 
 
 def test_failed_cells_are_listed_and_the_exit_code_is_1(

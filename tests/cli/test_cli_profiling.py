@@ -42,7 +42,9 @@ def timed_store(study_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
         con.execute("UPDATE cells SET stages = ?", [json.dumps({"calibrate": 0.25, "evaluate": 1})])
 
     def nothing_to_do(*args: Any, **options: Any) -> Any:
-        return SimpleNamespace(measured=0, done=8, failed=0, missing=0, planned=8, seconds=0.1)
+        return SimpleNamespace(
+            measured=0, done=8, failed=0, missing=0, planned=8, seconds=0.1, conflicts=0
+        )
 
     monkeypatch.setitem(sys.modules, "calibkit.sweep.run", SimpleNamespace(run=nothing_to_do))
     return study_store

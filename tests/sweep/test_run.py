@@ -1,5 +1,6 @@
 import pytest
 
+from calibkit.errors import BadInput
 from calibkit.identity import content_id
 from calibkit.quantize.schemes import ACTIVATION_SITES, WEIGHT_SITES
 from calibkit.sweep.plan import plan
@@ -369,3 +370,34 @@ def test_a_policy_that_looks_through_the_model_gets_the_one_of_its_cell(fresh, w
     assert rows == [(True,), (True,)]
     assert fresh.one("SELECT count(DISTINCT subset_id) FROM cells") == 2
     assert fresh.run(through).measured == 0
+
+
+def test_hidden_states_are_only_read_through_the_models_own_words(fresh):
+    from calibkit.curate.subsets import build_subset
+    from calibkit.policies import make_policy
+
+    part = {"corpus": {"share": 0.5}, "grid": ONE_CELL["grid"], "measure": ONE_CELL["measure"]}
+    assert fresh.run(part).done == 1
+    model = fresh.one("SELECT model_id FROM models")
+    name = fresh.one("SELECT name FROM corpora")
+    through = make_policy("k-center", {"features": "hidden"})
+    before = fresh.one("SELECT count(*) FROM subset_requests")
+    for share in (1.0, 0.3):
+        with pytest.raises(BadInput, match="has another vocabulary"):
+            build_subset(fresh.store, name, through, size=5, seed=0, share=share, model=model)
+    assert fresh.one("SELECT count(*) FROM subset_requests") == before
+    built = build_subset(fresh.store, name, through, size=5, seed=0, share=0.5, model=model)
+    assert len(built.doc_ids) == 5
+
+
+def test_the_estimate_rests_on_this_hosts_own_timings(fresh):
+    from calibkit.sweep.estimate import estimate
+
+    more = {**ONE_CELL, "grid": {**ONE_CELL["grid"], "bits": [8, 7, 6]}}
+    assert estimate(fresh.store, plan(fresh.store, fresh.recipe(more))).seconds(1) is None
+    fresh.run(ONE_CELL)
+    found = estimate(fresh.store, plan(fresh.store, fresh.recipe(more)))
+    (timed,) = fresh.rows("SELECT seconds FROM cells")
+    assert found.cells == 1 and found.training_seconds == 0
+    assert found.cell_seconds == pytest.approx(2 * timed[0])
+    assert found.seconds(2) == pytest.approx(timed[0])
