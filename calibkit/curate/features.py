@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +52,7 @@ class Features:
         def compute() -> Rows:
             from calibkit.models.checkpoints import from_arrays
             from calibkit.models.scoring import hidden
+            from calibkit.models.training import one_thread
 
             found = artefacts_of(self.library.store).load("model", model.key)
             names = ("kind", "vocabulary", "labels", "embedding", "hidden", "label_dim")
@@ -61,7 +61,7 @@ class Features:
             encoder = Encoder.of(self.library, model.settings)
             self._check_vocabulary(model, encoder.vocabulary.id, found.config)
             tokens = encoder.encode(self._texts())
-            with _one_thread():
+            with one_thread():
                 return hidden(network, tokens)
 
         return self._kept(["hidden", model.id], compute)
@@ -92,16 +92,3 @@ class Features:
 
         rows: Rows = kept(artefacts_of(self.library.store), "feature", key, make).tensors["rows"]
         return rows
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums that are shared out among threads differ in their last bits from machine to machine."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

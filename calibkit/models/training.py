@@ -96,7 +96,7 @@ def train(
     best: tuple[tuple[float, ...], int, dict[str, NDArray[np.float32]]] | None = None
     reports: list[EpochReport] = []
     checkpoints: list[dict[str, NDArray[np.float32]]] = []
-    with torch.enable_grad(), _one_thread(), _seeded(seed, device):
+    with torch.enable_grad(), one_thread(), _seeded(seed, device):
         model = build(settings, vocabulary_size, labels_count)
         if isinstance(model, Generative):
             _start(model, tokens, counts if settings.prior == "train" else None)
@@ -231,7 +231,8 @@ def _check(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: sums shared out among threads differ in their last bits."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

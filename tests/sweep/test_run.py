@@ -388,16 +388,3 @@ def test_hidden_states_are_only_read_through_the_models_own_words(fresh):
     assert fresh.one("SELECT count(*) FROM subset_requests") == before
     built = build_subset(fresh.store, name, through, size=5, seed=0, share=0.5, model=model)
     assert len(built.doc_ids) == 5
-
-
-def test_the_estimate_rests_on_this_hosts_own_timings(fresh):
-    from calibkit.sweep.estimate import estimate
-
-    more = {**ONE_CELL, "grid": {**ONE_CELL["grid"], "bits": [8, 7, 6]}}
-    assert estimate(fresh.store, plan(fresh.store, fresh.recipe(more))).seconds(1) is None
-    fresh.run(ONE_CELL)
-    found = estimate(fresh.store, plan(fresh.store, fresh.recipe(more)))
-    (timed,) = fresh.rows("SELECT seconds FROM cells")
-    assert found.cells == 1 and found.training_seconds == 0
-    assert found.cell_seconds == pytest.approx(2 * timed[0])
-    assert found.seconds(2) == pytest.approx(timed[0])
