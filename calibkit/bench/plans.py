@@ -25,7 +25,8 @@ class Job:
     """A case to measure: module:function, its options, and by which engines.
 
     of_the_first: also tell this time / plain time. workers: instead of against the plain path, one
-    worker that does it twice is timed against two at once.
+    worker that does it twice is timed against two at once. plain_peak: also tell the memory of
+    the plain path.
     """
 
     case: str
@@ -36,6 +37,7 @@ class Job:
     growing: Mapping[str, Any] = field(default_factory=dict)
     of_the_first: bool = False
     workers: bool = False
+    plain_peak: bool = True
 
 
 def engine(*, quick: bool) -> list[Job]:
@@ -101,25 +103,27 @@ def _full_cell(kind: str) -> list[Job]:
     sizes = {"kind": kind, "documents": 7_600, "vocabulary": 10_000, "labels": 4, "bits": 8}
     whole = sizes | {"subset": 1_024, "sample": 64}
     few = {"documents": 480, "subset": 128}
+    largest = 7_600 if kind == "discriminative" else 3_800
     jobs = [
         Job(
             CELL,
             whole,
             ("native",),
+            FULL if kind == "discriminative" else QUICK,
             growth=[
-                Growth("documents", [480, 960, 1_440]),
+                Growth("documents", [largest // 4, largest // 2, largest]),
                 Growth("vocabulary", [5_000, 10_000, 20_000]),
             ],
             growing=few,
         ),
-        Job(CELL, whole | {"documents": 960}, ("torch",), repetitions=QUICK),
+        Job(CELL, whole | {"documents": 960}, ("torch",), QUICK, plain_peak=False),
         Job(SECOND, sizes | {"subset": 1_024, "bits": 4}, ("torch",), of_the_first=True),
         Job(WORKERS, sizes | {"documents": 1_900}, ("native",), workers=True),
     ]
     if kind == "generative":
         wide = whole | {"vocabulary": 27_000, "name": "generative cell, V 27k"}
         wide |= {"documents": 960, "sample": 32}
-        jobs.append(Job(CELL, wide, ("native",), repetitions=1))
+        jobs.append(Job(CELL, wide, ("native",), 1, plain_peak=False))
     return jobs
 
 

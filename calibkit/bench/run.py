@@ -48,7 +48,9 @@ def _measured(job: Job, engines: Sequence[str]) -> Iterator[Row]:
         engines=engines,
         repetitions=job.repetitions,
     )
-    plain = alone(PEAKS, case=job.case, options=dict(job.options), engine="plain")
+    plain: dict[str | None, float] = {}
+    if job.plain_peak:
+        plain = alone(PEAKS, case=job.case, options=dict(job.options), engine="plain")
     for engine in engines:
         peaks = alone(PEAKS, case=job.case, options=dict(job.options), engine=engine)
         exponents = {
@@ -67,7 +69,7 @@ def _measured(job: Job, engines: Sequence[str]) -> Iterator[Row]:
             if row.engine != engine:
                 continue
             stage = row.facts.get("stage")
-            facts = dict(row.facts) | {"plain_peak_mb": plain[stage]}
+            facts = dict(row.facts) | ({"plain_peak_mb": plain[stage]} if plain else {})
             if job.of_the_first:
                 facts["of_the_first"] = row.seconds / row.plain_seconds
             growth = exponents if stage is None else {}
