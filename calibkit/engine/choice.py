@@ -16,7 +16,7 @@ from torch import Tensor
 
 from calibkit.engine import native
 from calibkit.engine.batches import Batch, make_batch
-from calibkit.engine.mirror import Mirror
+from calibkit.engine.mirror import SMALLEST_PRODUCT, Mirror
 from calibkit.engine.native.decoder import NativeDecoder
 from calibkit.engine.native.mirror import NativeMirror
 from calibkit.engine.plain import Decoder, Kernels, States, brevitas_states
@@ -68,17 +68,23 @@ def states_by(engine: Engine, network: QuantClassifier, tokens: Ragged) -> State
                 f"the {engine} engine gives other numbers than Brevitas on this machine (checked "
                 "on 16 documents), and an engine may not change numbers; use --engine auto or plain"
             )
-        return chosen.states
+        return _for_large_batches(chosen.states, network)
     if native.available() and native.levels()[0].fused:
         compiled = NativeMirror(network)
         if agrees(network, compiled, tokens):
-            return compiled.states
+            return _for_large_batches(compiled.states, network)
         log.info("the native engine differs from Brevitas on this machine; trying torch")
     mirror = Mirror(network)
     if agrees(network, mirror, tokens):
-        return mirror.states
+        return _for_large_batches(mirror.states, network)
     log.warning("the torch engine differs from Brevitas on this machine; using Brevitas")
     return brevitas_states(network)
+
+
+def _for_large_batches(states: States, network: QuantClassifier) -> States:
+    """Leave batches of a few documents to Brevitas: their products are summed in another order."""
+    plain = brevitas_states(network)
+    return lambda one: states(one) if len(one.rows) >= SMALLEST_PRODUCT else plain(one)
 
 
 def agrees(network: QuantClassifier, mirror: Mirror, tokens: Ragged) -> bool:

@@ -23,6 +23,10 @@ from calibkit.quantize.networks import (
     quantized_weight,
 )
 
+SMALLEST_PRODUCT = 8
+"""Rows of the smallest matrix product: BLAS libraries sum those of very few rows (MKL: up to 4)
+in another order than those of many, and Brevitas multiplies a whole batch at every step."""
+
 COLUMNS = ("input", "forget", "output", "cell")
 """Order of the gates in the mirror's matrices: the three sigmoids side by side."""
 
@@ -83,13 +87,14 @@ class Mirror:
         self.site["lstm.io"].apply_(inputs)
         gates = inputs @ self.input_weight.T
         found = inputs.new_empty(batch.total, width)
-        hidden = inputs.new_zeros(batch.active[0], width)
-        cell = torch.zeros_like(hidden)
+        before = inputs.new_zeros(batch.active[0], width)
+        cell = torch.zeros_like(before)
         state, io = self.site["lstm.cell"], self.site["lstm.io"]
         start = 0
         for count in batch.active:
             here = gates[start : start + count]
-            here += hidden[:count] @ self.hidden_weight.T
+            rows = max(count, SMALLEST_PRODUCT)  # rows that are done only keep the shape
+            here += (before[:rows] @ self.hidden_weight.T)[:count]
             here += self.bias
             self.accumulator.apply_(here)
             sigmoids = self.sigmoid.apply_(torch.sigmoid(here[:, : 3 * width]))
@@ -100,6 +105,7 @@ class Mirror:
             hidden = self.site["lstm.tanh_hidden"].apply_(torch.tanh(cell))
             hidden.mul_(sigmoids[:, 2 * width :])
             io.apply_(hidden)
+            before[:count] = hidden
             found[start : start + count] = hidden
             start += count
         return found

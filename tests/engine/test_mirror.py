@@ -65,3 +65,33 @@ def test_auto_falls_back_loudly_where_the_numbers_differ(
         one = next(batches(wrapped, drop_last=float_classifier.kind == "generative"))
         assert torch.equal(states(one), brevitas_states(network)(one))
     assert "differs from Brevitas" in caplog.text
+
+
+@pytest.mark.parametrize("documents", [1, 3, 8, 257, 260])
+def test_no_number_of_documents_tells_the_engines_apart(
+    float_classifier, make_documents, documents
+):
+    """The last batch may hold one document, and the last steps few: BLAS sums these otherwise."""
+    kind, arrays = float_classifier.kind, float_classifier.arrays
+    wide = make_documents(documents, seed=3)
+    scheme = resolve(SchemeSettings(), bits=8)
+    network = calibrate(kind, arrays, make_documents(40), scheme).network
+    labels = np.zeros(documents, dtype=np.int64)
+    plain, chosen = (
+        evaluate(network, wide, labels, kernels=kernels_by(engine, network, wide))
+        for engine in ("plain", "auto")
+    )
+    assert np.array_equal(plain.scores, chosen.scores)
+
+
+def test_few_rows_are_multiplied_like_many(make_model, make_documents):
+    """At the size of the real models, where the BLAS changes its order of summation."""
+    model = make_model("discriminative", hidden=100, embedding=100, gain=0.1)
+    documents = make_documents(24, longest=40)
+    scheme = resolve(SchemeSettings(), bits=8)
+    network = calibrate("discriminative", model.arrays, documents, scheme).network
+    mirror, plain = Mirror(network), brevitas_states(network)
+    with torch.inference_mode():
+        for one in batches(documents):
+            assert min(one.active) < 5
+            assert torch.equal(mirror.states(one), plain(one))
