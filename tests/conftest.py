@@ -12,8 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from calibkit.ragged import Ragged
+
+# 30 examples keep the suite short; HYPOTHESIS_PROFILE=thorough looks ten times as far
+settings.register_profile("short", max_examples=30)
+settings.register_profile("thorough", max_examples=300)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 ROOT = Path(__file__).parents[1]
 

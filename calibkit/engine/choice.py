@@ -8,6 +8,7 @@ that is part of a scheme, hence of a cell's identity, and never depends on what 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -68,23 +69,29 @@ def states_by(engine: Engine, network: QuantClassifier, tokens: Ragged) -> State
                 f"the {engine} engine gives other numbers than Brevitas on this machine (checked "
                 "on 16 documents), and an engine may not change numbers; use --engine auto or plain"
             )
-        return _for_large_batches(chosen.states, network)
+        return ByBatchSize(chosen.states, brevitas_states(network))
     if native.available() and native.levels()[0].fused:
         compiled = NativeMirror(network)
         if agrees(network, compiled, tokens):
-            return _for_large_batches(compiled.states, network)
+            return ByBatchSize(compiled.states, brevitas_states(network))
         log.info("the native engine differs from Brevitas on this machine; trying torch")
     mirror = Mirror(network)
     if agrees(network, mirror, tokens):
-        return _for_large_batches(mirror.states, network)
+        return ByBatchSize(mirror.states, brevitas_states(network))
     log.warning("the torch engine differs from Brevitas on this machine; using Brevitas")
     return brevitas_states(network)
 
 
-def _for_large_batches(states: States, network: QuantClassifier) -> States:
-    """Leave batches of a few documents to Brevitas: their products are summed in another order."""
-    plain = brevitas_states(network)
-    return lambda one: states(one) if len(one.rows) >= SMALLEST_PRODUCT else plain(one)
+@dataclass(frozen=True)
+class ByBatchSize:
+    """Leaves batches of a few documents to Brevitas: their products are summed in another order."""
+
+    many: States
+    few: States
+
+    def __call__(self, one: Batch) -> Tensor:
+        """Return the hidden states of a batch's packed positions."""
+        return self.many(one) if len(one.rows) >= SMALLEST_PRODUCT else self.few(one)
 
 
 def agrees(network: QuantClassifier, mirror: Mirror, tokens: Ragged) -> bool:

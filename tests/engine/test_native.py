@@ -246,10 +246,10 @@ def test_auto_takes_the_kernels_and_drops_them_where_they_differ(
     float_classifier, wrapped, monkeypatch
 ):
     network = quantized(float_classifier, wrapped)
-    assert isinstance(states_by("auto", network, wrapped).__self__, NativeMirror)
+    assert isinstance(states_by("auto", network, wrapped).many.__self__, NativeMirror)
     right = NativeMirror.states
     monkeypatch.setattr(NativeMirror, "states", lambda self, one: right(self, one) + 1e-6)
-    chosen = states_by("auto", network, wrapped).__self__
+    chosen = states_by("auto", network, wrapped).many.__self__
     assert type(chosen) is Mirror
 
 
@@ -265,7 +265,7 @@ def test_without_the_extension_torch_serves_and_nothing_changes(
     assert "CALIBKIT_NO_NATIVE" in native.why_not()
     assert native.info() == {"available": False, "reason": native.why_not()}
     kernels = kernels_by("auto", network, wrapped)
-    assert type(kernels.states.__self__) is Mirror
+    assert type(kernels.states.many.__self__) is Mirror
     after = evaluate(network, wrapped, wrapped_labels, kernels=kernels)
     assert np.array_equal(before.scores, after.scores)
     for engine, arithmetic in (("native", "float-torch"), ("auto", "float-native")):
