@@ -79,7 +79,8 @@ class FloatModel:
         inputs = self.embedding[batch.pack(batch.ids[:, :, None])[:, 0]]
         accumulators = inputs @ self.input_weight.T + self.bias
         width = self.hidden_weight.shape[1]
-        kept = {name: inputs.new_empty(batch.total, width) for name in ("fc", "ig", "c", "t", "h")}
+        names = ("i", "f", "g", "o", "fc", "ig", "c", "t", "h")
+        kept = {name: inputs.new_empty(batch.total, width) for name in names}
         hidden = cell = inputs.new_zeros(batch.active[0], width)
         start = 0
         for count in batch.active:
@@ -88,13 +89,16 @@ class FloatModel:
             gates = accumulators[here]
             gates += hidden[:count] @ self.hidden_weight.T
             i, f, g, o = gates.chunk(4, dim=1)
-            forget_cell = torch.sigmoid(f) * cell[:count]
-            input_cell = torch.sigmoid(i) * torch.tanh(g)
+            take, forget, show = torch.sigmoid(i), torch.sigmoid(f), torch.sigmoid(o)
+            candidate = torch.tanh(g)
+            forget_cell = forget * cell[:count]
+            input_cell = take * candidate
             cell = forget_cell + input_cell
             squashed = torch.tanh(cell)
-            hidden = torch.sigmoid(o) * squashed
-            found = (forget_cell, input_cell, cell, squashed, hidden)
-            for name, value in zip(kept, found, strict=True):
+            hidden = show * squashed
+            gate_values = (take, forget, candidate, show)
+            found = (*gate_values, forget_cell, input_cell, cell, squashed, hidden)
+            for name, value in zip(names, found, strict=True):
                 kept[name][here] = value
         acc = dict(zip(GATES, accumulators.chunk(4, dim=1), strict=True))
         last, linear_input = self._linear_input(batch, kept["h"])
@@ -102,10 +106,10 @@ class FloatModel:
             "input": [Values(inputs)],
             "lstm.io": [Values(inputs), Values(kept["h"])],
             **{f"lstm.acc_{gate}": [Values(value)] for gate, value in acc.items()},
-            "lstm.sigmoid_input": [Values(torch.sigmoid(acc["input"]))],
-            "lstm.sigmoid_forget": [Values(torch.sigmoid(acc["forget"]))],
-            "lstm.tanh_cell": [Values(torch.tanh(acc["cell"]))],
-            "lstm.sigmoid_output": [Values(torch.sigmoid(acc["output"]))],
+            "lstm.sigmoid_input": [Values(kept["i"])],
+            "lstm.sigmoid_forget": [Values(kept["f"])],
+            "lstm.tanh_cell": [Values(kept["g"])],
+            "lstm.sigmoid_output": [Values(kept["o"])],
             "lstm.cell": [Values(kept[name]) for name in ("fc", "ig", "c")],
             "lstm.tanh_hidden": [Values(kept["t"])],
             f"{linear_name(self.kind)}.input": last,

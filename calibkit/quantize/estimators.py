@@ -42,6 +42,17 @@ class Histogram:
         order = np.argsort(levels, kind="stable")
         return cls(levels[order], by_key[found][order])
 
+    @classmethod
+    def sum(cls, parts: Iterable[tuple[Histogram, int]]) -> Histogram:
+        """Add histograms up, each the given number of times."""
+        every = list(parts)
+        levels = np.concatenate([h.levels for h, _ in every])
+        counts = np.concatenate([h.counts * n for h, n in every])
+        found, place = np.unique(levels, return_inverse=True)
+        added = np.zeros(len(found), dtype=np.int64)
+        np.add.at(added, place, counts)
+        return cls(found, added)
+
     @property
     def top(self) -> float:
         """The largest magnitude, up to the width of its bin."""

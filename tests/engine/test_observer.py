@@ -54,10 +54,13 @@ def by_hand(model, ids: np.ndarray) -> dict[str, np.ndarray]:
         note(x=x, io=x, sig_i=sigmoid(i), sig_f=sigmoid(f), tanh_g=np.tanh(g))
         note(io=h, sig_o=sigmoid(o), cells=np.r_[forgotten, taken, c], tanh_c=np.tanh(c))
         note(**dict(zip(GATES, (i, f, g, o), strict=True)))
+        note(**{"lstm.io/hidden": h, "lstm.cell/kept": forgotten})
+        note(**{"lstm.cell/new": taken, "lstm.cell/sum": c})
     if model.kind == "generative":
         for state in states:
             for vector in a["label_embedding.weight"]:
                 note(last=np.r_[state, vector])
+        note(**{"decoder.input/hidden": np.concatenate(states)})
     else:
         note(last=np.mean(states, axis=0))
     names = {"io": "lstm.io", "sig_i": "lstm.sigmoid_input", "sig_f": "lstm.sigmoid_forget"}
@@ -65,14 +68,20 @@ def by_hand(model, ids: np.ndarray) -> dict[str, np.ndarray]:
     names |= {"tanh_c": "lstm.tanh_hidden", "x": "input"}
     names |= {gate: f"lstm.acc_{gate}" for gate in GATES}
     names["last"] = "decoder.input" if model.kind == "generative" else "classifier.input"
-    return {names[site]: np.concatenate(values) for site, values in seen.items()}
+    return {names.get(site, site): np.concatenate(values) for site, values in seen.items()}
 
 
 def test_every_site_sees_exactly_the_real_tokens(float_classifier, wrapped):
     model = float_classifier
     seen = collect_statistics(model.kind, model.arrays, wrapped, percentile=LOW, batch=7)
     documents = [by_hand(model, wrapped[i]) for i in range(len(wrapped))]
+    labels = seen.pop("decoder.input/labels", None)
     assert set(seen) == set(documents[0])
+    if labels is not None:
+        vectors = model.arrays["label_embedding.weight"]
+        assert (labels.count, labels.low, labels.high) == (
+            vectors.size, vectors.min(), vectors.max()
+        )  # fmt: skip
     for site, found in seen.items():
         values = np.concatenate([d[site] for d in documents])
         assert found.count == len(values)
@@ -188,7 +197,7 @@ def test_minmax_is_the_largest_magnitude(float_classifier, wrapped):
     found = activation_thresholds(
         model.kind, seen, resolve(SchemeSettings(ranges="minmax"), bits=8)
     )
-    assert found == {s: max(-x.low, x.high) for s, x in seen.items()}
+    assert found == {s: max(-seen[s].low, seen[s].high) for s in found}
     assert found == thresholds(model, wrapped, 100.0)
 
 
