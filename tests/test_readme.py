@@ -366,8 +366,7 @@ def test_what_the_page_says_is_refused_is_refused():
     from calibkit.quantize.schemes import SchemeSettings, unsupported
 
     (told,) = re.findall(r"^- Refused by name for now: (.*?)\.\n- ", README, re.S | re.M)
-    refused: list[dict[str, Any]] = [{"preset": n} for n in ("paper", "robust", "robust-mixed")]
-    refused += [{"rounding": n} for n in ("gptq", "qronos", "least-squares", "distill")]
+    refused: list[dict[str, Any]] = [{"rounding": n} for n in ("gptq", "qronos", "least-squares", "distill")]
     flags = ("separate_io", "separate_hv", "dynamic", "bias_correction", "cell_guard")
     refused += [{name: True} for name in flags]
     for settings in refused:
@@ -377,6 +376,13 @@ def test_what_the_page_says_is_refused_is_refused():
     assert unsupported(SchemeSettings(rounding={"gates": "gpfq"}))
     assert unsupported(SchemeSettings(symmetric=False)) and "asymmetric ranges" in told
     assert unsupported(SchemeSettings(arithmetic="integer")) and "integer arithmetic" in told
+
+
+def test_the_presets_of_the_page_are_those_of_the_package():
+    from calibkit.quantize.schemes import PRESETS
+
+    (told,) = re.findall(r"^Presets, .*?\n\n(.*?)\n\n", README, re.S | re.M)
+    assert re.findall(r"^- `([a-z-]+)`:", told, re.M) == list(PRESETS)
 
 
 def test_the_policies_of_the_page_are_those_of_the_package():

@@ -71,7 +71,10 @@ LINEAR_SITES = {"discriminative": ("classifier",), "generative": ("decoder",)}
 
 
 class SchemeSettings(BaseModel):
-    """What ``quantize:`` may say. Every key but ``preset`` overrides the preset."""
+    """What ``quantize:`` may say. Every key but ``preset`` overrides the preset.
+
+    A mapping by site pattern or by layer kind overrides what it names; the rest stays the preset's.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -168,36 +171,79 @@ DEFAULT_OBSERVER_BATCH = 64
 DEFAULT_PERCENTILE = 99.999
 BREVITAS_PERCENTILE = 99.999
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "brevitas-default": {
-        "weights": "per-tensor",
-        "observer": "calibkit",
-        "observer_batch": DEFAULT_OBSERVER_BATCH,
-        "ranges": "percentile",
-        "weight_ranges": "minmax",
-        "percentile": BREVITAS_PERCENTILE,
-        "symmetric": True,
-        "separate_io": False,
-        "separate_hv": False,
-        "dynamic": False,
-        "rounding": {"linear": "nearest", "gates": "nearest", "embedding": "nearest"},
-        "bias_correction": False,
-        "cell_guard": False,
-        "arithmetic": "float-torch",
-    },
+_BREVITAS_DEFAULT: dict[str, Any] = {
+    "bits": {},
+    "weights": "per-tensor",
+    "observer": "calibkit",
+    "observer_batch": DEFAULT_OBSERVER_BATCH,
+    "ranges": "percentile",
+    "weight_ranges": "minmax",
+    "percentile": BREVITAS_PERCENTILE,
+    "symmetric": True,
+    "separate_io": False,
+    "separate_hv": False,
+    "dynamic": False,
+    "rounding": {"linear": "nearest", "gates": "nearest", "embedding": "nearest"},
+    "bias_correction": False,
+    "cell_guard": False,
+    "arithmetic": "float-torch",
 }
-"""Preset -> its settings. Presets that a recipe may name but that are not listed are refused."""
+
+_ROBUST = _BREVITAS_DEFAULT | {"ranges": "mse", "weight_ranges": "mse"}
+
+PRESETS: dict[Preset, dict[str, Any]] = {
+    "brevitas-default": _BREVITAS_DEFAULT,
+    "paper": _BREVITAS_DEFAULT | {"observer": "brevitas"},
+    "robust": _ROBUST,
+    "robust-mixed": _ROBUST | {"bits": dict.fromkeys(LSTM_SITES, 8)},
+}
+"""Preset -> every setting that it stands for.
+
+brevitas-default: Brevitas's ranges and rounding, under an observer that does not depend on
+batching. paper: the published protocol, with Brevitas's own observer. robust: squared-error
+ranges, the same bits everywhere. robust-mixed: robust, with the LSTM's activations at 8 bits.
+"""
+
+
+def merged_settings(settings: SchemeSettings) -> dict[str, Any]:
+    """Return every setting but the preset: what is given, else what the preset says.
+
+    Site patterns of ``bits`` and ``ranges`` are tried in this order: those given, then those of
+    the preset; a word instead of a mapping stands for the pattern ``*``.
+    """
+    base = PRESETS[settings.preset]
+    given = {k: v for k, v in settings.model_dump().items() if v is not None and k != "preset"}
+    merged = {**base, **given}
+    for key in ("bits", "ranges"):
+        merged[key] = _patterns(given.get(key, {}), base[key])
+    merged["rounding"] = _roundings(base["rounding"], given.get("rounding"))
+    return merged
+
+
+def _patterns(given: Any, base: Any) -> dict[str, Any]:
+    first, then = (v if isinstance(v, Mapping) else {"*": v} for v in (given, base))
+    if "*" in first:  # nothing gets past it
+        return dict(first)
+    return {**first, **{pattern: value for pattern, value in then.items() if pattern not in first}}
+
+
+def _roundings(base: Mapping[str, Rounding], value: Any) -> dict[str, Rounding]:
+    """One word means the linear layers (what Brevitas's own GPFQ covers); a mapping says more."""
+    override = value if isinstance(value, Mapping) else {"linear": value} if value else {}
+    return dict(sorted({**base, **override}.items()))
 
 
 def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
-    """Return (key path, message) for every setting that this version refuses by name."""
+    """Return (key path, message) for every setting that this version refuses by name.
+
+    Settings that contradict each other are refused whoever says them, the recipe or its preset; a
+    path is always one that the recipe wrote.
+    """
     found: list[tuple[tuple[str, ...], str]] = []
 
     def refuse(path: tuple[str, ...], value: object, allowed: str) -> None:
         found.append((path, f"{value!r} is not supported by this version; use {allowed}"))
 
-    if settings.preset not in PRESETS:
-        refuse(("preset",), settings.preset, " or ".join(sorted(PRESETS)))
     if isinstance(settings.rounding, dict):
         for kind, rounding in settings.rounding.items():
             allowed = ("nearest", "gpfq") if kind == "linear" else ("nearest",)
@@ -215,17 +261,33 @@ def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
     ]
     if settings.arithmetic == "integer":
         refuse(("arithmetic",), settings.arithmetic, "float-torch or float-native")
-    if settings.observer_batch is not None and settings.observer != "brevitas":
-        found.append((("observer_batch",), "only observer brevitas depends on its batches"))
-    estimators = settings.ranges.values() if isinstance(settings.ranges, dict) else ()
-    everywhere = isinstance(settings.ranges, str) or "*" in (settings.ranges or {})
-    unused = everywhere and settings.ranges != "percentile" and "percentile" not in estimators
-    if settings.percentile is not None and unused:
-        found.append((("percentile",), "no range is estimated by percentile; leave it out"))
-    if settings.observer == "brevitas" and settings.ranges not in (None, "percentile"):
-        found.append((("ranges",), "observer brevitas only has the estimator percentile"))
-    if settings.observer == "brevitas" and settings.percentile not in (None, BREVITAS_PERCENTILE):
-        message = f"observer brevitas only has the percentile {BREVITAS_PERCENTILE}; leave it out"
+    return found + _contradictions(settings)
+
+
+def _contradictions(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
+    """Return (key path, message) for settings that say nothing, or the opposite of another one."""
+    found: list[tuple[tuple[str, ...], str]] = []
+    merged = merged_settings(settings)
+    estimators = set(merged["ranges"].values())
+    under = f" (preset {settings.preset})"
+    if merged["observer"] != "brevitas":
+        if settings.observer_batch is not None:
+            found.append((("observer_batch",), "only observer brevitas depends on its batches"))
+        if settings.percentile is not None and "percentile" not in estimators:
+            said = "" if settings.ranges else under
+            found.append(
+                (("percentile",), f"no range is estimated by percentile{said}; leave it out")
+            )
+        return found
+    who = "observer brevitas" + ("" if settings.observer else under)
+    if estimators != {"percentile"}:
+        message = f"{who} only has the estimator percentile"
+        if settings.ranges:
+            found.append((("ranges",), message))
+        else:
+            found.append((("observer",), f"{message}{under}; add ranges: percentile"))
+    if settings.percentile not in (None, BREVITAS_PERCENTILE):
+        message = f"{who} only has the percentile {BREVITAS_PERCENTILE}; leave it out"
         found.append((("percentile",), message))
     return found
 
@@ -244,16 +306,6 @@ def unmatched_patterns(
                 listed = ", ".join(sorted(sites))
                 found.append(((key, pattern), f"matches no quantizer; there are: {listed}"))
     return found
-
-
-def _pairs(value: Any, keys: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
-    return tuple(value.items()) if isinstance(value, Mapping) else tuple((k, value) for k in keys)
-
-
-def _roundings(base: Mapping[str, Rounding], value: Any) -> tuple[tuple[str, Rounding], ...]:
-    """One word means the linear layers (what Brevitas's own GPFQ covers); a mapping says more."""
-    override = value if isinstance(value, Mapping) else {"linear": value} if value else {}
-    return tuple(sorted({**base, **override}.items()))
 
 
 def resolve(
@@ -275,27 +327,25 @@ def resolve(
     if problems:
         path, message = problems[0]
         raise BadInput(f"quantize.{'.'.join(path)}: {message}")
-    base = PRESETS[chosen.preset]
-    given = {k: v for k, v in chosen.model_dump().items() if v is not None and k != "preset"}
-    merged = {**base, **given}
-    patterns = merged["ranges"]
-    fallback: tuple[tuple[str, Estimator], ...] = ()
-    if isinstance(patterns, Mapping) and "*" not in patterns:
-        fallback = (("*", base["ranges"]),)
+    merged = merged_settings(chosen)
+    site_bits = tuple(merged["bits"].items())
+    written = len(chosen.bits or {})
+    while len(site_bits) > written and site_bits[-1][1] == bits:
+        site_bits = site_bits[:-1]  # the preset says nothing new: one scheme, one id
     return Scheme(
         bits=bits,
-        site_bits=tuple(merged.get("bits", {}).items()),
+        site_bits=site_bits,
         weights=merged["weights"],
         observer=merged["observer"],
         observer_batch=merged["observer_batch"],
-        ranges=_pairs(patterns, ("*",)) + fallback,
+        ranges=tuple(merged["ranges"].items()),
         weight_ranges=merged["weight_ranges"],
         percentile=float(merged["percentile"]),
         symmetric=merged["symmetric"],
         separate_io=merged["separate_io"],
         separate_hv=merged["separate_hv"],
         dynamic=merged["dynamic"],
-        rounding=_roundings(base["rounding"], given.get("rounding")),
+        rounding=tuple(merged["rounding"].items()),
         bias_correction=merged["bias_correction"],
         cell_guard=merged["cell_guard"],
         arithmetic=merged["arithmetic"],

@@ -160,12 +160,36 @@ def _quantize(document: Mapping[str, Any]) -> Problems:
     sections = {name: models[name] for name in names if isinstance(models.get(name), Mapping)}
     kinds = {kind_of(alias, section) for alias, section in sections.items()}
     known = tuple(kind for kind in KINDS if kind in kinds)
-    said = [*unsupported(settings), *(unmatched_patterns(settings, known) if known else [])]
-    yield from ((("quantize", *path), message) for path, message in said)
-    for axis in ("rounding", "preset"):
+    for path, message in unmatched_patterns(settings, known) if known else []:
+        yield ("quantize", *path), message
+    yield from _schemes(settings, grid)
+
+
+def _schemes(settings: SchemeSettings, grid: Mapping[str, Any]) -> Problems:
+    """What is wrong with the settings under any value of the axes that change them, said once.
+
+    The axis ``preset`` replaces the preset of ``quantize:``; its rounding is looked at even where
+    an axis replaces that too.
+    """
+    listed: dict[str, list[tuple[int | None, Any]]] = {"preset": [], "rounding": []}
+    for axis, values in listed.items():
         for index, value in enumerate(_entries(grid, axis)):
-            for _, message in unsupported(_scheme_settings({axis: value})):
-                yield ("grid", axis, index), message
+            if axis in _scheme_settings({axis: value}).model_fields_set:
+                values.append((index, value))
+    if not listed["preset"]:
+        listed["preset"].append((None, settings.preset))
+    if settings.rounding is not None or not listed["rounding"]:
+        listed["rounding"].append((None, settings.rounding))
+    said: set[tuple[Path, str]] = set()
+    for (_, preset), (place, rounding) in product(listed["preset"], listed["rounding"]):
+        tried = settings.model_copy(update={"preset": preset, "rounding": rounding})
+        for path, message in unsupported(tried):
+            where: Path = ("quantize", *path)
+            if path[0] == "rounding" and place is not None:
+                where = ("grid", "rounding", place)
+            if (where, message) not in said:
+                said.add((where, message))
+                yield where, message
 
 
 def _exclude(document: Mapping[str, Any]) -> Problems:

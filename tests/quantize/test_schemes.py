@@ -4,6 +4,10 @@ import pytest
 
 from calibkit.errors import BadInput
 from calibkit.quantize.schemes import (
+    ACTIVATION_SITES,
+    LSTM_SITES,
+    PRESETS,
+    WEIGHT_SITES,
     SchemeSettings,
     resolve,
     rounding_name,
@@ -40,6 +44,54 @@ def test_a_grid_axis_overrides_the_settings_and_they_the_preset():
     assert rounding_name(resolve(settings, bits=4)) == "gpfq"
 
 
+def test_each_preset_is_what_its_name_says():
+    schemes = {name: resolve(SchemeSettings(preset=name), bits=4) for name in PRESETS}
+    assert len({s.id for s in schemes.values()}) == len(schemes) == 4
+    paper, robust, mixed = (schemes[n] for n in ("paper", "robust", "robust-mixed"))
+    assert (paper.observer, paper.weights, paper.weight_ranges) == (
+        "brevitas", "per-tensor", "minmax",
+    )  # fmt: skip
+    assert paper.estimator_of("lstm.io") == "percentile" and paper.percentile == 99.999
+    assert (robust.estimator_of("lstm.io"), robust.weight_ranges) == ("mse", "mse")
+    assert {robust.bits_of(s) for s in ACTIVATION_SITES["generative"]} == {4}
+    assert {mixed.bits_of(s) for s in LSTM_SITES} == {8}
+    others = {*ACTIVATION_SITES["generative"], *WEIGHT_SITES["generative"]} - {*LSTM_SITES}
+    assert {mixed.bits_of(s) for s in others} == {4}
+    assert replace(mixed, site_bits=()) == robust
+
+
+def test_every_key_but_the_preset_overrides_it():
+    given = {
+        "weights": "per-channel", "ranges": "minmax", "weight_ranges": "minmax",
+        "rounding": "gpfq", "cell_guard": False, "arithmetic": "float-native",
+    }  # fmt: skip
+    plain = resolve(settings_from(given), bits=3)
+    robust = resolve(settings_from({**given, "preset": "robust"}), bits=3)
+    assert robust == plain
+
+
+def test_site_bits_of_the_recipe_come_before_those_of_the_preset():
+    settings = SchemeSettings(preset="robust-mixed", bits={"lstm.acc_*": 6, "decoder": 5})
+    scheme = resolve(settings, bits=4)
+    sites = ("lstm.acc_input", "lstm.cell", "decoder", "input")
+    assert [scheme.bits_of(s) for s in sites] == [6, 8, 5, 4]
+    everywhere = resolve(SchemeSettings(preset="robust-mixed", bits={"*": 5}), bits=4)
+    assert everywhere.bits_of("lstm.cell") == 5
+
+
+def test_a_preset_that_says_nothing_new_at_a_width_is_the_same_scheme():
+    eight = [resolve(SchemeSettings(preset=p), bits=8) for p in ("robust", "robust-mixed")]
+    assert eight[0] == eight[1]
+    written = resolve(SchemeSettings(preset="robust", bits={"lstm.cell": 8}), bits=8)
+    assert written != eight[0]  # what a recipe writes stays in its scheme, and in the old ids
+
+
+def test_the_ids_of_schemes_that_stores_hold_do_not_change():
+    assert resolve(SchemeSettings(), bits=4).id == "q1-6b50469be23701f7"
+    settings = SchemeSettings(ranges="mse", weight_ranges="mse", bits={"lstm.cell": 8})
+    assert resolve(settings, bits=3, rounding="gpfq").id == "q1-d8fc3a4c5ea65bbb"
+
+
 def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
     scheme = resolve(SchemeSettings(), bits=4)
     own = [replace(scheme, observer_batch=n).id for n in (8, 64)]
@@ -53,7 +105,11 @@ def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
 @pytest.mark.parametrize(
     ("plain", "named"),
     [
-        ({"preset": "paper"}, "preset"),
+        ({"preset": "paper", "ranges": "mse"}, "ranges"),
+        ({"preset": "paper", "percentile": 99.0}, "percentile"),
+        ({"preset": "robust", "percentile": 99.0}, "percentile"),
+        ({"preset": "robust", "observer": "brevitas"}, "observer"),
+        ({"preset": "robust", "observer_batch": 8}, "observer_batch"),
         ({"rounding": "gptq"}, "rounding"),
         ({"rounding": {"gates": "gpfq"}}, "rounding.gates"),
         ({"separate_io": True}, "separate_io"),

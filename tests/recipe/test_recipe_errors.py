@@ -123,8 +123,8 @@ MISTAKES = [
      "17:23: grid.rounding[1]: 'nearst' is not allowed; did you mean 'nearest'?"),
     ("[nearest, gpfq]", "[nearest, gptq]", "17:23: grid.rounding[1]: 'gptq' is not supported by "
      "this version; use nearest, gpfq"),
-    ("rounding: [nearest, gpfq]", "preset: [brevitas-default, paper]",
-     "17:30: grid.preset[1]: 'paper' is not supported by this version; use brevitas-default"),
+    ("rounding: [nearest, gpfq]", "preset: [brevitas-default, papr]",
+     "17:30: grid.preset[1]: 'papr' is not allowed; did you mean 'paper'?"),
     # quantize
     ("preset: brevitas-default", "symmetric: no",
      "10:12: quantize.symmetric: expected true or false, found 'no'"),
@@ -140,6 +140,14 @@ MISTAKES = [
      "10:12: quantize.dynamic: true is not supported by this version; leave it out or write false",
      "10:27: quantize.separate_io: true is not supported by this version; leave it out or write "
      "false"),
+    ("preset: brevitas-default", "preset: paper, ranges: mse",
+     "10:27: quantize.ranges: observer brevitas (preset paper) only has the estimator percentile"),
+    ("preset: brevitas-default", "preset: robust, percentile: 99.9",
+     "10:28: quantize.percentile: no range is estimated by percentile (preset robust); leave it "
+     "out"),
+    ("preset: brevitas-default", "preset: robust, observer: brevitas",
+     "10:28: quantize.observer: observer brevitas only has the estimator percentile (preset "
+     "robust); add ranges: percentile"),
     # exclude
     ("exclude: []", "exclude: [{size: 129}]",
      "18:12: exclude[0].size: matches nothing: grid.size has no 129; it has 128, 256"),
@@ -223,6 +231,35 @@ def test_settings_that_are_wrong_only_together_are_refused(right: str) -> None:
     text = right.replace("preset: brevitas-default", "observer: brevitas, ranges: minmax")
     with pytest.raises(RecipeError, match=r"r\.yaml:10:32: quantize\.ranges: observer brevitas"):
         parse_recipe(text, "r.yaml")
+
+
+@pytest.mark.parametrize(
+    ("quantize", "presets", "expected"),
+    [
+        ("observer_batch: 8", "[paper]", []),
+        ("preset: robust, percentile: 99.9", "[paper, brevitas-default]", ["paper"]),
+        (
+            "percentile: 99.9",
+            "[brevitas-default, robust, robust-mixed]",
+            ["robust", "robust-mixed"],
+        ),
+        ("ranges: mse", "[paper, robust]", ["paper"]),
+    ],
+)
+def test_settings_must_fit_every_preset_of_the_grid(
+    right: str, quantize: str, presets: str, expected: list[str]
+) -> None:
+    text = right.replace("preset: brevitas-default", quantize)
+    text = text.replace("rounding: [nearest, gpfq]", f"preset: {presets}")
+    if not expected:
+        assert {cell.preset for cell in parse_recipe(text).cells()} == {"paper"}
+        return
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(text, "r.yaml")
+    assert len(caught.value.problems) == len(expected)
+    for problem, preset in zip(caught.value.problems, expected, strict=True):
+        assert problem.startswith("r.yaml:10:")
+        assert f"(preset {preset})" in problem
 
 
 def test_a_missing_file_says_what_is_there(tmp_path: Path, right: str) -> None:
