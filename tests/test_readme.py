@@ -366,7 +366,8 @@ def test_what_the_page_says_is_refused_is_refused():
     from calibkit.quantize.schemes import SchemeSettings, unsupported
 
     (told,) = re.findall(r"^- Refused by name for now: (.*?)\.\n- ", README, re.S | re.M)
-    refused: list[dict[str, Any]] = [{"rounding": n} for n in ("gptq", "qronos", "least-squares", "distill")]
+    roundings = ("gptq", "qronos", "least-squares", "distill")
+    refused: list[dict[str, Any]] = [{"rounding": n} for n in roundings]
     flags = ("separate_io", "separate_hv", "dynamic", "bias_correction", "cell_guard")
     refused += [{name: True} for name in flags]
     for settings in refused:
