@@ -57,6 +57,18 @@ class Batch:
         padded[self.positions] = packed
         return padded.view(*self.ids.shape, packed.shape[1])
 
+    def mean(self, packed: Tensor) -> Tensor:
+        """Return the mean (n, width) of packed values (total, width) over each document's tokens.
+
+        Summed in float64, where sums of so few float32 values hardly depend on their order.
+        """
+        total = packed.new_zeros(len(self.rows), packed.shape[1], dtype=torch.float64)
+        start = 0
+        for count in self.active:
+            total[:count] += packed[start : start + count]
+            start += count
+        return (total / self.lengths[:, None]).to(packed.dtype)
+
     @property
     def documents(self) -> Tensor:
         """Return, for each packed position, the document (0 .. n - 1) it belongs to."""

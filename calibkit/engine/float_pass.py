@@ -6,7 +6,7 @@ never computed, let alone observed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,10 @@ class FloatBatch:
     linear_input: Tensor
 
 
+STEPS = ("i", "f", "g", "o", "fc", "ig", "c", "t", "h")
+"""What a step computes: gates, f * c, i * g, cell state, its tanh, hidden state."""
+
+
 @dataclass(frozen=True)
 class FloatModel:
     """A float model's weights as torch tensors, ready for passes."""
@@ -74,12 +78,35 @@ class FloatModel:
         for batch in batches(tokens, drop_last=self.kind == "generative", size=size):
             yield self.run(batch)
 
+    def linear_input(self, batch: Batch) -> Tensor:
+        """Return the linear layer's input rows of one batch, as in `FloatBatch`."""
+        return self._linear_input(batch, self._steps(batch, ("h",))[1]["h"])[1]
+
     def run(self, batch: Batch) -> FloatBatch:
         """Run one batch and keep what every site saw."""
+        accumulators, kept = self._steps(batch, STEPS)
+        inputs = kept["x"]
+        acc = dict(zip(GATES, accumulators.chunk(4, dim=1), strict=True))
+        last, linear_input = self._linear_input(batch, kept["h"])
+        sites = {
+            "input": [Values(inputs)],
+            "lstm.io": [Values(inputs), Values(kept["h"])],
+            **{f"lstm.acc_{gate}": [Values(value)] for gate, value in acc.items()},
+            "lstm.sigmoid_input": [Values(kept["i"])],
+            "lstm.sigmoid_forget": [Values(kept["f"])],
+            "lstm.tanh_cell": [Values(kept["g"])],
+            "lstm.sigmoid_output": [Values(kept["o"])],
+            "lstm.cell": [Values(kept[name]) for name in ("fc", "ig", "c")],
+            "lstm.tanh_hidden": [Values(kept["t"])],
+            f"{linear_name(self.kind)}.input": last,
+        }
+        return FloatBatch(batch, sites, kept["h"], linear_input)
+
+    def _steps(self, batch: Batch, names: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return gate accumulators (total, 4 width) and the named values of every position."""
         inputs = self.embedding[batch.pack(batch.ids[:, :, None])[:, 0]]
         accumulators = inputs @ self.input_weight.T + self.bias
         width = self.hidden_weight.shape[1]
-        names = ("i", "f", "g", "o", "fc", "ig", "c", "t", "h")
         kept = {name: inputs.new_empty(batch.total, width) for name in names}
         hidden = cell = inputs.new_zeros(batch.active[0], width)
         start = 0
@@ -98,23 +125,10 @@ class FloatModel:
             hidden = show * squashed
             gate_values = (take, forget, candidate, show)
             found = (*gate_values, forget_cell, input_cell, cell, squashed, hidden)
-            for name, value in zip(names, found, strict=True):
-                kept[name][here] = value
-        acc = dict(zip(GATES, accumulators.chunk(4, dim=1), strict=True))
-        last, linear_input = self._linear_input(batch, kept["h"])
-        sites = {
-            "input": [Values(inputs)],
-            "lstm.io": [Values(inputs), Values(kept["h"])],
-            **{f"lstm.acc_{gate}": [Values(value)] for gate, value in acc.items()},
-            "lstm.sigmoid_input": [Values(kept["i"])],
-            "lstm.sigmoid_forget": [Values(kept["f"])],
-            "lstm.tanh_cell": [Values(kept["g"])],
-            "lstm.sigmoid_output": [Values(kept["o"])],
-            "lstm.cell": [Values(kept[name]) for name in ("fc", "ig", "c")],
-            "lstm.tanh_hidden": [Values(kept["t"])],
-            f"{linear_name(self.kind)}.input": last,
-        }
-        return FloatBatch(batch, sites, kept["h"], linear_input)
+            for name, value in zip(STEPS, found, strict=True):
+                if name in kept:
+                    kept[name][here] = value
+        return accumulators, kept | {"x": inputs}
 
     def _linear_input(self, batch: Batch, hidden: Tensor) -> tuple[list[Values], Tensor]:
         if self.label_vectors is not None:
@@ -123,12 +137,5 @@ class FloatModel:
                 Values(hidden, times=len(self.label_vectors)),
                 Values(self.label_vectors, times=batch.total),
             ], hidden
-        pooled = mean_per_document(batch, hidden)
+        pooled = batch.mean(hidden)
         return [Values(pooled)], pooled
-
-
-def mean_per_document(batch: Batch, packed: Tensor) -> Tensor:
-    """Return the mean (n, width) of packed values (total, width) over each document's tokens."""
-    total = packed.new_zeros(len(batch.rows), packed.shape[1], dtype=torch.float64)
-    total.index_add_(0, batch.documents, packed.to(torch.float64))
-    return (total / batch.lengths[:, None]).to(packed.dtype)

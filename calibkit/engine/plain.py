@@ -85,7 +85,7 @@ def evaluate(
         head = chosen.decoder(network) if isinstance(network, QuantGenerative) else None
         for one in batches(tokens, drop_last=head is not None, size=batch):
             packed = chosen.states(one)
-            magnitude += float(packed.abs().sum(dtype=torch.float64))
+            magnitude += float(np.abs(packed.numpy()).sum(dtype=np.float64))
             values += packed.numel()
             if head is not None:
                 found, token_nll = head.score(one, packed, tokens, labels)
@@ -93,7 +93,7 @@ def evaluate(
                 token_parts.append(token_nll)
             else:
                 assert isinstance(network, QuantDiscriminative)
-                logits = classifier_logits(network, network.pooled(one.pad(packed), one.lengths))
+                logits = classifier_logits(network, one.mean(packed))
                 scores[one.rows] = torch.log_softmax(logits, dim=1).numpy()
     nll = -scores[np.arange(len(tokens)), labels]
     if head is None:

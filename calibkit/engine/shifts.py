@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calibkit.engine.batches import Batch
+from calibkit.engine.batches import Batch, batches
 from calibkit.engine.calibrate import Calibrated
+from calibkit.engine.choice import agrees
 from calibkit.engine.float_pass import FloatModel
-from calibkit.engine.plain import padded_states
+from calibkit.engine.mirror import SMALLEST_PRODUCT, Mirror
 from calibkit.measure.ks import ordered
 from calibkit.measure.shift import (
     Shift,
@@ -21,9 +22,11 @@ from calibkit.measure.shift import (
     code_changes,
     range_use,
     shift_between,
+    shift_between_levels,
     shift_to_levels,
     sqnr_db,
 )
+from calibkit.measure.wasserstein import BLOCK
 from calibkit.quantize.networks import (
     Arrays,
     QuantClassifier,
@@ -44,6 +47,9 @@ NEAREST_ROUNDED = "nearest-rounded"
 
 Flat = NDArray[np.float32]
 
+CODES = 127
+"""Integer codes of a weight lie between -CODES and CODES."""
+
 
 @dataclass(frozen=True)
 class FloatSites:
@@ -55,6 +61,13 @@ class FloatSites:
 
     values: dict[str, Flat]
     ordered: dict[str, Flat]
+
+    def seen_by(self, site: str, scheme: Scheme) -> tuple[Flat, Flat]:
+        """Return what a site's quantizer is shown under the scheme, in order and sorted."""
+        if site != "lstm.io" or not scheme.separate_io:
+            return self.values[site], self.ordered[site]
+        hidden = self.values[site][len(self.values["input"]) :]  # the inputs come first
+        return hidden, ordered(hidden)
 
 
 def float_sites(kind: str, arrays: Arrays, tokens: Ragged) -> FloatSites:
@@ -88,14 +101,14 @@ def activation_shifts(
         codes = np.rint(found[site] / np.float32(step)).astype(np.int64)
         counts = np.bincount(codes - low, minlength=high - low + 1)
         levels, counts = np.flatnonzero(counts) + low, counts[counts > 0]
-        exact = reference.ordered[site]
+        values, exact = reference.seen_by(site, scheme)
         shift = shift_to_levels("activations", site, FLOAT_QUANTIZED, exact, levels * step, counts)
         rows.append(
             replace(
                 shift,
                 bits=bits,
                 threshold=threshold,
-                sqnr_db=sqnr_db(reference.values[site], found[site]),
+                sqnr_db=sqnr_db(values, found[site]),
                 clip_rate=clip_rate(exact, low * step, high * step),
                 range_use=range_use(exact, low * step, high * step),
             )
@@ -104,26 +117,36 @@ def activation_shifts(
 
 
 def _quantized_sites(network: QuantClassifier, tokens: Ragged) -> dict[str, Flat]:
-    calls: dict[str, list[Tensor]] = {}
-    parts: dict[str, list[list[Tensor]]] = {site: [] for site in ACTIVATION_SITES[network.kind]}
-    handles = watch(network, lambda site, value: calls.setdefault(site, []).append(value))
+    """Return what every quantizer gives at real tokens; by the mirror where it is Brevitas's."""
     last = f"{linear_name(network.kind)}.input"
+    sites = ACTIVATION_SITES[network.kind]
+    parts: dict[str, list[list[Tensor]]] = {site: [] for site in sites}
     quantize = activation_impl(activation_proxies(network)[last])
+    mirror = Mirror(network)
+    equal = agrees(network, mirror, tokens)
+    with torch.inference_mode():
+        for one in batches(tokens, drop_last=not isinstance(network, QuantDiscriminative)):
+            enough = equal and len(one.rows) >= SMALLEST_PRODUCT
+            found = mirror.values(one) if enough else _brevitas_values(network, one)
+            head = found["lstm.io"][-1]
+            if isinstance(network, QuantDiscriminative):
+                head = one.mean(head)
+            found[last] = [quantize(head)[0]]
+            for site in sites:
+                parts[site].append(found[site])
+    return {site: _flat(calls) for site, calls in parts.items()}
+
+
+def _brevitas_values(network: QuantClassifier, one: Batch) -> dict[str, list[Tensor]]:
+    """Return what every quantizer of embedding and LSTM gives, packed, call by call."""
+    calls: dict[str, list[Tensor]] = {}
+    handles = watch(network, lambda site, value: calls.setdefault(site, []).append(value))
     try:
-        with torch.inference_mode():
-            for one, states in padded_states(network, tokens):
-                for site, seen in calls.items():
-                    parts[site].append(_real(one, seen))
-                if isinstance(network, QuantDiscriminative):
-                    head = network.pooled(states, one.lengths)
-                else:
-                    head = one.pack(states)
-                parts[last].append([quantize(head)[0]])
-                calls.clear()
+        network.hidden_states(one.ids)
     finally:
         for handle in handles:
             handle.remove()
-    return {site: _flat(found) for site, found in parts.items()}
+    return {site: _real(one, seen) for site, seen in calls.items()}
 
 
 def _real(one: Batch, seen: Sequence[Tensor]) -> list[Tensor]:
@@ -168,10 +191,11 @@ def weight_shifts(
     for site in WEIGHT_SITES[kind]:
         before = site_weight(arrays, site)
         parts = [f"{site}.{p}" for p in ("input", "hidden")] if site.startswith("lstm.") else [site]
-        after = np.concatenate([quantized_weight(done.network, p).numpy() for p in parts], axis=1)
-        levels, counts = np.unique(after, return_counts=True)
+        pieces = [quantized_weight(done.network, part).numpy() for part in parts]
+        after = np.concatenate(pieces, axis=1) if len(pieces) > 1 else pieces[0]
         threshold = done.weight_thresholds[site]
         top = float(threshold.max())
+        levels, counts = _levels(after, weight_scale(threshold, scheme.bits_of(site)))
         shift = shift_to_levels("weights", site, FLOAT_QUANTIZED, exact[site], levels, counts)
         rows.append(
             replace(
@@ -188,16 +212,40 @@ def weight_shifts(
     return rows
 
 
+def _levels(values: Flat, step: NDArray[np.float32]) -> tuple[Flat, NDArray[np.int64]]:
+    """Return the levels that occur, increasing, and how often; step: () or one per row."""
+    if step.ndim:
+        levels, counts = np.unique(values, return_counts=True)
+        return levels, counts
+    rows = max(1, BLOCK // values.shape[1])
+    found = np.zeros(2 * CODES + 1, dtype=np.int64)
+    for start in range(0, len(values), rows):
+        codes = np.rint(values[start : start + rows] / step).astype(np.int64) + CODES
+        found += np.bincount(codes.reshape(-1), minlength=len(found))
+    places = np.flatnonzero(found)
+    return (places - CODES).astype(np.float32) * step, found[places]
+
+
 def _rounding_shift(site: str, done: Calibrated, scheme: Scheme) -> Shift:
     bits = scheme.bits_of(site)
     step = weight_scale(done.weight_thresholds[site], bits)
-    nearest, chosen = done.nearest_codes * step, done.codes * step
-    changed, mean_change = code_changes(done.nearest_codes, done.codes)
+    nearest, chosen = done.nearest_codes, done.codes
+    changed, mean_change = code_changes(nearest, chosen)
+    if step.ndim:
+        pair = ((nearest * step).flatten(), (chosen * step).flatten())
+        shift = shift_between("weights", site, NEAREST_ROUNDED, *pair)
+    else:
+        levels = np.arange(-CODES, CODES + 1)
+        counts = [
+            np.bincount(codes.reshape(-1).astype(np.int64) + CODES, minlength=len(levels))
+            for codes in (nearest, chosen)
+        ]
+        shift = shift_between_levels("weights", site, NEAREST_ROUNDED, levels * step, *counts)
     return replace(
-        shift_between("weights", site, NEAREST_ROUNDED, nearest.flatten(), chosen.flatten()),
+        shift,
         bits=bits,
         threshold=float(done.weight_thresholds[site].max()),
-        sqnr_db=sqnr_db(nearest, chosen),
+        sqnr_db=sqnr_db(nearest * step, chosen * step),
         code_change_rate=changed,
         mean_code_change=mean_change,
     )

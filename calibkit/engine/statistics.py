@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calibkit.engine.batches import BATCH
-from calibkit.engine.float_pass import FloatModel, Values
+from calibkit.engine.batches import BATCH, batches
+from calibkit.engine.float_pass import FloatBatch, FloatModel, Values
 from calibkit.quantize.estimators import KEYS, SHIFT, Histogram
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.ranges import SiteStatistics, merge_largest, rank_from_top
@@ -48,29 +48,31 @@ def collect_statistics(
     model = FloatModel.of(kind, arrays)
     sites = {site: PARTS.get(site, (site,)) for site in ACTIVATION_SITES[kind]}
     times = _times(kind, arrays, tokens)
-    sizes = _sizes(kind, arrays, tokens)
+    sizes, counts = _sizes(kind, arrays, tokens), values_per_site(kind, arrays, tokens)
     keep: dict[str, int] = {}
-    for parts in sites.values():
-        count = sum(sizes[part] * times.get(part, 1) for part in parts)
+    for site, parts in sites.items():
         for part in parts:
             # the part alone may be asked for its percentile, or give its site's
             most = max(
                 rank_from_top(sizes[part], percentile),
-                -(-rank_from_top(count, percentile) // times.get(part, 1)),
+                -(-rank_from_top(counts[site], percentile) // times.get(part, 1)),
             )
             name = SAME.get(part, part)
             keep[name] = max(keep.get(name, 0), most)
     observers = {part: Observer(keep=most) for part, most in keep.items()}
-    with torch.inference_mode():
-        for done in model.passes(tokens, size=batch):
-            seen: set[str] = set()
-            for site, parts in sites.items():
-                for part, values in zip(parts, done.sites[site], strict=True):
-                    name = SAME.get(part, part)
-                    if name in seen or (name in ONCE and observers[name].count):
-                        continue
+
+    def observe(done: FloatBatch) -> None:
+        seen: set[str] = set()
+        for site, parts in sites.items():
+            for part, values in zip(parts, done.sites[site], strict=True):
+                name = SAME.get(part, part)
+                if name not in seen and not (name in ONCE and observers[name].count):
                     seen.add(name)
                     observers[name].add(values)
+
+    with torch.inference_mode():
+        for one in batches(tokens, drop_last=kind == "generative", size=batch):
+            observe(model.run(one))  # freed before the next batch needs as much
     found = {part: observer.finish() for part, observer in observers.items()}
     for part, size in sizes.items():
         if found[SAME.get(part, part)].count != size:
@@ -101,6 +103,15 @@ def _sizes(kind: str, arrays: Arrays, tokens: Ragged) -> dict[str, int]:
     else:
         sizes["classifier.input"] = len(tokens) * hidden
     return sizes
+
+
+def values_per_site(kind: str, arrays: Arrays, tokens: Ragged) -> dict[str, int]:
+    """Return how many values each activation site sees over the documents."""
+    sizes, times = _sizes(kind, arrays, tokens), _times(kind, arrays, tokens)
+    return {
+        site: sum(sizes[part] * times.get(part, 1) for part in PARTS.get(site, (site,)))
+        for site in ACTIVATION_SITES[kind]
+    }
 
 
 def _times(kind: str, arrays: Arrays, tokens: Ragged) -> dict[str, int]:

@@ -51,6 +51,15 @@ def ks_against_levels(sorted_sample: Sample, levels: Sample, counts: NDArray[np.
     return float(max(np.abs(right - upto).max(), np.abs(left - below).max()))
 
 
+def ks_between_levels(
+    levels: Sample, before: NDArray[np.integer], after: NDArray[np.integer]
+) -> float:
+    """Return D between two samples that take few values, counted at the same levels (L,)."""
+    share_a = shares_at_levels(levels, before)[2]
+    share_b = shares_at_levels(levels, after)[2]
+    return float(np.abs(share_a - share_b).max())
+
+
 def ks_p_value(distance: float, n_a: int, n_b: int) -> float:
     """Return the asymptotic two-sided p value of D (Kolmogorov's limit distribution)."""
     from scipy.special import kolmogorov  # 0.1 s at import, for a number that is only stored

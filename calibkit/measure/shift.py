@@ -11,8 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.errors import BadInput
-from calibkit.measure.ks import Sample, ks_against_levels, ks_distance, ks_p_value, ordered
-from calibkit.measure.wasserstein import wasserstein_against_levels, wasserstein_per_sigma
+from calibkit.measure.ks import (
+    Sample,
+    ks_against_levels,
+    ks_between_levels,
+    ks_distance,
+    ks_p_value,
+    ordered,
+)
+from calibkit.measure.wasserstein import (
+    BLOCK,
+    wasserstein_against_levels,
+    wasserstein_between_levels,
+    wasserstein_per_sigma,
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,38 @@ def shift_to_levels(
     )
 
 
+def shift_between_levels(
+    quantity: str,
+    site: str,
+    pair: str,
+    levels: Sample,
+    before: NDArray[np.integer],
+    after: NDArray[np.integer],
+) -> Shift:
+    """Return the shift between two samples of few values, counted at the same levels (L,).
+
+    The same numbers as shift_between. Raises BadInput for levels that do not increase.
+    """
+    n_a, n_b = int(np.sum(before)), int(np.sum(after))
+    distance = ks_between_levels(levels, before, after)
+    ratios = [
+        _ratio(_level_tail(levels, after, share), _level_tail(levels, before, share))
+        for share in (0.999, 0.9999)
+    ]
+    return Shift(
+        quantity=quantity,
+        site=site,
+        pair=pair,
+        n_a=n_a,
+        n_b=n_b,
+        ks=distance,
+        ks_p=ks_p_value(distance, n_a, n_b),
+        wasserstein=wasserstein_between_levels(levels, before, after),
+        tail_p999=ratios[0],
+        tail_p9999=ratios[1],
+    )
+
+
 def tail_magnitude(sorted_sample: Sample, share: float) -> float:
     """Return the smallest |x| that at least this share of a sorted sample does not exceed."""
     n = len(sorted_sample)
@@ -123,8 +167,12 @@ def sqnr_db(signal: NDArray[np.floating], quantized: NDArray[np.floating]) -> fl
 
     None where the signal is all zero or there is no error: neither ratio has a logarithm.
     """
-    x = np.asarray(signal, dtype=np.float64)
-    power, error = float(np.sum(x**2)), float(np.sum((x - quantized) ** 2))
+    power = error = 0.0
+    flat, other = np.asarray(signal).reshape(-1), np.asarray(quantized).reshape(-1)
+    for start in range(0, len(flat), BLOCK):
+        x = flat[start : start + BLOCK].astype(np.float64)
+        power += float(np.sum(x**2))
+        error += float(np.sum((x - other[start : start + BLOCK]) ** 2))
     return 10.0 * math.log10(power / error) if power > 0 and error > 0 else None
 
 
@@ -148,7 +196,7 @@ def range_use(sorted_sample: Sample, low: float, high: float) -> float | None:
 
 def code_changes(before: NDArray[np.integer], after: NDArray[np.integer]) -> tuple[float, float]:
     """Return the share of integer codes that differ, and the mean |difference| over all codes."""
-    change = np.abs(np.asarray(after, dtype=np.int64) - before)
+    change = np.abs(np.asarray(after, dtype=np.int16) - before)
     return float((change > 0).mean()), float(change.mean())
 
 

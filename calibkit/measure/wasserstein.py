@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.measure.ks import Sample, ordered, shares_at_levels
+
+BLOCK = 1 << 18
+"""Values that are widened to float64 at a time."""
 
 
 def wasserstein_per_sigma(a: Sample, b: Sample) -> float | None:
@@ -32,8 +37,7 @@ def wasserstein_against_levels(
     total = int(np.sum(counts))
     n = len(sorted_sample)
     if total == n:
-        paired = np.repeat(levels, counts)
-        distance = float(np.abs(sorted_sample.astype(np.float64) - paired).mean())
+        distance = _paired(sorted_sample, levels, np.asarray(counts)) / n
     else:
         shares = np.unique(np.concatenate([np.arange(1, n + 1) / n, upto[upto > 0]]))
         middle = shares - np.diff(shares, prepend=0.0) / 2
@@ -43,7 +47,37 @@ def wasserstein_against_levels(
     return _per_sigma(distance, sorted_sample)
 
 
+def wasserstein_between_levels(
+    levels: Sample, before: NDArray[np.integer], after: NDArray[np.integer]
+) -> float | None:
+    """Return the same for two samples that take few values, counted at the same levels (L,)."""
+    at, _, share_a = shares_at_levels(levels, before)
+    share_b = shares_at_levels(levels, after)[2]
+    weights = np.asarray(before) / np.sum(before)
+    variance = float(weights @ (at - weights @ at) ** 2)
+    if variance <= 0:
+        return None
+    return float(np.abs(share_a - share_b)[:-1] @ np.diff(at)) / math.sqrt(variance)
+
+
+def _paired(sample: Sample, levels: NDArray[np.float64], counts: NDArray[np.integer]) -> float:
+    """Return the sum of |x - level| over a sorted sample and as many sorted levels, by blocks."""
+    upto = np.cumsum(counts)
+    total = 0.0
+    for start in range(0, len(sample), BLOCK):
+        end = min(start + BLOCK, len(sample))
+        first = int(np.searchsorted(upto, start, side="right"))
+        last = int(np.searchsorted(upto, end, side="left"))
+        ends = np.minimum(upto[first : last + 1], end)
+        paired = np.repeat(levels[first : last + 1], np.diff(ends, prepend=start))
+        total += float(np.abs(sample[start:end].astype(np.float64) - paired).sum())
+    return total
+
+
 def _per_sigma(distance: float, first: Sample) -> float | None:
     if first[0] == first[-1]:
         return None
-    return distance / float(np.std(first, dtype=np.float64))
+    blocks = [first[start : start + BLOCK] for start in range(0, len(first), BLOCK)]
+    mean = sum(float(b.sum(dtype=np.float64)) for b in blocks) / len(first)
+    squares = sum(float(np.square(b.astype(np.float64) - mean).sum()) for b in blocks)
+    return distance / math.sqrt(squares / len(first))

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibkit.engine.batches import batches, canonical_order, make_batch
-from calibkit.engine.float_pass import mean_per_document
 from calibkit.engine.plain import next_tokens
 from calibkit.ragged import Ragged
 
@@ -53,4 +52,4 @@ def test_means_are_over_each_documents_own_tokens(lists):
     one = make_batch(tokens, canonical_order(tokens))
     packed = one.pack(one.ids[:, :, None]).to(torch.float32)
     expected = [np.mean(lists[row]) for row in one.rows]
-    np.testing.assert_allclose(mean_per_document(one, packed)[:, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(one.mean(packed)[:, 0], expected, rtol=1e-6)

@@ -7,15 +7,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from calibkit.errors import BadInput
+from calibkit.measure import shift, wasserstein
 from calibkit.measure.shift import (
     clip_rate,
     code_changes,
     range_use,
     shift_between,
+    shift_between_levels,
     shift_to_levels,
     sqnr_db,
     tail_magnitude,
 )
+from calibkit.measure.wasserstein import wasserstein_against_levels
 
 normal = np.random.default_rng(3).normal(size=20_000).astype(np.float32)
 
@@ -33,6 +36,34 @@ def test_levels_and_the_written_out_sample_give_the_same_row():
     assert direct.n_a == direct.n_b == 20_000
     assert 0.05 < direct.ks < 0.15  # half of the values near 0 sit on one level
     assert direct.tail_p9999 == pytest.approx(2.0 / np.quantile(np.abs(normal), 0.9999), rel=0.02)
+
+
+@given(st.integers(0, 999), st.integers(1, 400), st.integers(1, 400), st.sampled_from([3, 9, 60]))
+def test_two_samples_at_levels_give_the_row_of_the_samples_written_out(seed, n_a, n_b, wide):
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(-wide, wide + 1, n_a), rng.integers(-wide, wide // 2 + 1, n_b)
+    levels = np.arange(-wide, wide + 1)
+    before, after = (np.bincount(x + wide, minlength=len(levels)) for x in (a, b))
+    direct = shift_between("weights", "w", "nearest-rounded", a * 0.25, b * 0.25)
+    short = shift_between_levels("weights", "w", "nearest-rounded", levels * 0.25, before, after)
+    for field in dataclasses.fields(direct):
+        x, y = getattr(direct, field.name), getattr(short, field.name)
+        assert x == y if x is None or isinstance(x, str) else x == pytest.approx(y), field.name
+
+
+def test_samples_longer_than_a_block_are_paired_like_short_ones(monkeypatch):
+    codes = np.clip(np.rint(normal / 0.25), -8, 7).astype(int)
+    levels, counts = np.unique(codes, return_counts=True)
+    whole = wasserstein_against_levels(np.sort(normal), levels * 0.25, counts)
+    power = sqnr_db(normal, codes * 0.25)
+    for module in (wasserstein, shift):
+        monkeypatch.setattr(module, "BLOCK", 777)
+    assert wasserstein_against_levels(np.sort(normal), levels * 0.25, counts) == pytest.approx(
+        whole
+    )
+    paired = np.abs(np.sort(normal).astype(float) - np.sort(codes * 0.25)).mean()
+    assert whole == pytest.approx(paired / normal.std(dtype=float))
+    assert sqnr_db(normal, codes * 0.25) == pytest.approx(power)
 
 
 def test_a_constant_sample_has_a_distance_but_no_shift_in_sigmas():
