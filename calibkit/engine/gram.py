@@ -47,7 +47,7 @@ def linear_gram(
         if not isinstance(network, QuantGenerative):
             return sums.gram()
         assert model.label_vectors is not None
-        return sums.beside(quantize(network.label_vectors())[0], model.label_vectors)
+        return sums.beside(network.decoder_labels(), model.label_vectors)
 
 
 def gate_gram(
@@ -56,19 +56,19 @@ def gate_gram(
     """Return the Gram matrices of [x_t ; h_(t-1)], which all four LSTM gates read, in float64.
 
     Over real tokens only; h before the first token is 0. The quantized side is what the network
-    has now: its input after both quantizers, and the hidden states under its present weights.
+    has now: its quantized input, and the hidden states under its present weights.
     """
     model = FloatModel.of(network.kind, arrays)
     proxies = activation_proxies(network)
-    first, second = (activation_impl(proxies[site]) for site in ("input", "lstm.io"))
     embedding = quantized_weight(network, "embedding")
+    for site in network.input_sites:
+        embedding = activation_impl(proxies[site])(embedding)[0]
     sums = Sums()
     with torch.inference_mode():
         for one, states in padded_states(network, tokens, batch=batch):
             ids = one.pack(one.ids[:, :, None])[:, 0]
             exact = torch.cat([model.embedding[ids], one.before(model.run(one).hidden)], dim=1)
-            inputs = second(first(embedding[ids])[0])[0]
-            sums.add(torch.cat([inputs, one.before(one.pack(states))], dim=1), exact)
+            sums.add(torch.cat([embedding[ids], one.before(one.pack(states))], dim=1), exact)
     return sums.gram()
 
 

@@ -58,7 +58,9 @@ class Mirror:
         self.input_weight = torch.cat([quantized_weight(network, f"{n}.input") for n in names])
         self.hidden_weight = torch.cat([quantized_weight(network, f"{n}.hidden") for n in names])
         self.hidden_size = self.hidden_weight.shape[1]
-        probe = layer.io_quant(torch.zeros(1, self.input_weight.shape[1]))
+        probe = layer.maybe_quantize_input(
+            network.input(torch.zeros(1, self.input_weight.shape[1]))
+        )
         biases = [layer.gate_params_fwd(gates[gate], probe)[2] for gate in COLUMNS]
         self.bias = torch.cat([b.value if hasattr(b, "value") else b for b in biases])
         self.embedding: Tensor = quantized_weight(network, "embedding")
@@ -81,15 +83,28 @@ class Mirror:
 
     def states(self, batch: Batch) -> Tensor:
         """Return the hidden states (total, hidden) of the batch's packed positions."""
+        return self._run(batch, None)
+
+    def values(self, batch: Batch) -> dict[str, list[Tensor]]:
+        """Return what every quantizer of embedding and LSTM gives, packed, call by call."""
+        found: dict[str, list[Tensor]] = {}
+        self._run(batch, found)
+        return found
+
+    def _run(self, batch: Batch, kept: dict[str, list[Tensor]] | None) -> Tensor:
         width = self.hidden_size
         inputs = self.embedding[batch.pack(batch.ids[:, :, None])[:, 0]]
         self.site["input"].apply_(inputs)
-        self.site["lstm.io"].apply_(inputs)
+        if kept is not None:
+            kept["input"] = [inputs.clone()]
+        for site in self.network.input_sites[1:]:
+            self.site[site].apply_(inputs)
         gates = inputs @ self.input_weight.T
         found = inputs.new_empty(batch.total, width)
         before = inputs.new_zeros(batch.active[0], width)
         cell = torch.zeros_like(before)
         state, io = self.site["lstm.cell"], self.site["lstm.io"]
+        steps: list[tuple[Tensor, ...]] = []
         start = 0
         for count in batch.active:
             here = gates[start : start + count]
@@ -99,15 +114,27 @@ class Mirror:
             self.accumulator.apply_(here)
             sigmoids = self.sigmoid.apply_(torch.sigmoid(here[:, : 3 * width]))
             candidate = self.site["lstm.tanh_cell"].apply_(torch.tanh(here[:, 3 * width :]))
-            kept = state.apply_(sigmoids[:, width : 2 * width] * cell[:count])
-            candidate.mul_(sigmoids[:, :width])
-            cell = state.apply_(kept.add_(state.apply_(candidate)))
-            hidden = self.site["lstm.tanh_hidden"].apply_(torch.tanh(cell))
-            hidden.mul_(sigmoids[:, 2 * width :])
-            io.apply_(hidden)
+            forgotten = state.apply_(sigmoids[:, width : 2 * width] * cell[:count])
+            taken = state.apply_(candidate * sigmoids[:, :width])
+            cell = state.apply_(forgotten + taken)
+            squashed = self.site["lstm.tanh_hidden"].apply_(torch.tanh(cell))
+            hidden = io.apply_(squashed * sigmoids[:, 2 * width :])
+            if kept is not None:
+                steps.append((sigmoids, candidate, forgotten, taken, cell, squashed))
             before[:count] = hidden
             found[start : start + count] = hidden
             start += count
+        if kept is not None:
+            every = [torch.cat(part) for part in zip(*steps, strict=True)]
+            kept["lstm.io"] = [inputs, found] if "lstm.io" in self.network.input_sites else [found]
+            for place, gate in enumerate(COLUMNS):
+                columns = slice(place * width, (place + 1) * width)
+                kept[f"lstm.acc_{gate}"] = [gates[:, columns]]
+                if gate != "cell":
+                    kept[f"lstm.sigmoid_{gate}"] = [every[0][:, columns]]
+            kept["lstm.tanh_cell"] = [every[1]]
+            kept["lstm.cell"] = every[2:5]
+            kept["lstm.tanh_hidden"] = [every[5]]
         return found
 
 

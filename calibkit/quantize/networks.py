@@ -76,6 +76,16 @@ class QuantClassifier(nn.Module):
             cell_state_quant=with_.signed,
         )
 
+    @property
+    def input_sites(self) -> tuple[str, ...]:
+        """The quantizers that the LSTM's input goes through, in order.
+
+        Without a scale of its own for the hidden state, Brevitas quantizes the input a second
+        time, on the hidden state's grid.
+        """
+        only_output = self.lstm.layers[0][0].quantize_output_only
+        return ("input",) if only_output else ("input", "lstm.io")
+
     def hidden_states(self, ids: Tensor) -> Tensor:
         """Return the (dequantized) hidden states (batch, steps, hidden) of padded ids."""
         states: Tensor = self.lstm(self.input(self.embedding(ids)))[0]
@@ -122,6 +132,8 @@ class QuantGenerative(QuantClassifier):
     label_embedding: Any
     decoder: Any
     log_prior: Tensor
+    separate_hv = False
+    """Whether only h goes through the decoder's input quantizer; see `install`."""
 
     def __init__(
         self, vocabulary: int, labels: int, embedding: int, hidden: int, with_: Quantizers
@@ -145,10 +157,28 @@ class QuantGenerative(QuantClassifier):
         return vectors
 
     def decode(self, states: Tensor, label_vector: Tensor) -> Tensor:
-        """Return logits (..., vocabulary) for states (..., hidden) under one label's vector."""
+        """Return logits (..., vocabulary) for states (..., hidden) under one label's vector.
+
+        With scales of their own, v stays on the grid of the label embedding's weights, and the
+        bias is quantized to the product of h's scale and the decoder's.
+        """
         repeated = label_vector.expand(*states.shape[:-1], -1)
-        logits: Tensor = self.decoder(torch.cat([states, repeated], dim=-1))
-        return logits
+        if not self.separate_hv:
+            logits: Tensor = self.decoder(torch.cat([states, repeated], dim=-1))
+            return logits
+        h, weight = self.decoder.input_quant(states), self.decoder.quant_weight()
+        bias = self.decoder.bias_quant(self.decoder.bias, h, weight)
+        inputs = torch.cat([h.value, repeated], dim=-1)
+        return nn.functional.linear(inputs, weight.value, bias.value)
+
+    def decoder_labels(self) -> Tensor:
+        """Return the label vectors (labels, hidden) as the decoder's matrix product reads them."""
+        vectors = self.label_vectors()
+        proxy = self.decoder.input_quant
+        if self.separate_hv or not proxy.is_quant_enabled:
+            return vectors
+        quantized: Tensor = activation_impl(proxy)(vectors)[0]
+        return quantized
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return log p(x, y) (batch, labels); the plain path, once through the decoder a label."""
@@ -310,11 +340,17 @@ def install(
 ) -> None:
     """Fix every quantizer: bit widths from the scheme, one frozen threshold per site.
 
+    ``separate_io`` turns off the LSTM's own quantizer of its input, which comes quantized by the
+    site ``input``; ``separate_hv`` keeps the label vectors out of ``decoder.input``.
+
     weight_thresholds: () or (rows, 1) float32 per weight site; frozen, so that rounding may edit
     integer codes without the scale following them.
     activation_thresholds: the largest representable magnitude per activation site.
     """
     set_bits(network, scheme)
+    network.lstm.layers[0][0].quantize_output_only = scheme.separate_io
+    if isinstance(network, QuantGenerative):
+        network.separate_hv = scheme.separate_hv
     for site, proxy in weight_proxies(network).items():
         proxy.tensor_quant.scaling_impl = _frozen(weight_thresholds[site])
     for site, proxy in activation_proxies(network).items():
@@ -331,9 +367,12 @@ def _frozen(threshold: Any) -> nn.Module:
 
 def quantized_weight(network: QuantClassifier, name: str) -> Tensor:
     """Return a weight matrix as the forward pass sees it, quantized and dequantized."""
-    proxies = weight_proxies(network)
     site = name.rsplit(".", 1)[0] if name.startswith("lstm.") else name
-    value: Tensor = proxies[site].tensor_quant(weight_tensors(network)[name])[0]
+    quantizer, weight = weight_proxies(network)[site].tensor_quant, weight_tensors(network)[name]
+    # Brevitas's own operations, one after the other in place: its way takes six times the memory
+    _, scale, _, bits = quantizer(weight[:, :1])
+    top = 2 ** (int(bits) - 1) - 1
+    value: Tensor = (weight.detach() / scale).round_().clamp_(-top, top).mul_(scale)
     return value
 
 

@@ -61,10 +61,14 @@ def rank_from_top(count: int, q: float) -> int:
 def activation_thresholds(
     kind: str, statistics: Mapping[str, SiteStatistics], scheme: Scheme
 ) -> dict[str, float]:
-    """Return one threshold per activation site by the scheme's range estimators."""
+    """Return one threshold per activation site by the scheme's range estimators.
+
+    statistics: by site, and by part of a site where the scheme asks for it (``lstm.io/hidden``,
+    ``decoder.input/hidden``, ``lstm.cell/new``), as `calibkit.engine.statistics` collects them.
+    """
     found: dict[str, float] = {}
     for site in ACTIVATION_SITES[kind]:
-        seen = statistics[site]
+        seen = statistics[observed_part(site, scheme)]
         codes = Codes.activation(scheme.bits_of(site), signed=site not in UNSIGNED_SITES)
         estimator = scheme.estimator_of(site)
         if estimator == "minmax":
@@ -78,7 +82,33 @@ def activation_thresholds(
         # a site that is always 0 has no range; Brevitas's 1e-10 would make the scale of the bias
         # behind it so small that 32 bits cannot hold the bias
         found[site] = float(threshold) if threshold > 0 else 1.0
+    if scheme.cell_guard:
+        found["lstm.cell"] = guarded(
+            found["lstm.cell"], statistics["lstm.cell/new"], scheme.bits_of("lstm.cell")
+        )
     return found
+
+
+def observed_part(site: str, scheme: Scheme) -> str:
+    """Return what an activation site's range is made of: the site, or one part of what it sees."""
+    if site == "lstm.io" and scheme.separate_io:
+        return "lstm.io/hidden"
+    if site == "decoder.input" and scheme.separate_hv:
+        return "decoder.input/hidden"
+    return site
+
+
+def guarded(threshold: float, new: SiteStatistics, bits: int) -> float:
+    """Return the threshold of the cell state's quantizer, capped so that the LSTM stays alive.
+
+    new: statistics of i * g, all that a step adds to the cell state. What is at most half a step
+    rounds to 0; where that is all of i * g, the cell state stays 0 for ever and so does the hidden
+    state. The cap is a step of max |i * g|, half of what would be deadly: then whatever adds more
+    than half the largest i * g counts, also when the quantized gates fall somewhat short of the
+    float ones. Cell states are clipped at 2^(b-1) times the largest i * g, so it is for few bits.
+    """
+    largest = max(abs(new.low), abs(new.high)) * 2 ** (bits - 1)
+    return min(threshold, largest) if largest > 0 else threshold
 
 
 def weight_thresholds(kind: str, arrays: Arrays, scheme: Scheme) -> dict[str, NDArray[np.float32]]:

@@ -92,13 +92,16 @@ class SchemeSettings(BaseModel):
     percentile: Annotated[float, Field(gt=50, le=100)] | None = None
     symmetric: bool | None = None
     separate_io: bool | None = None
-    """Own scales for the LSTM's input and hidden state."""
+    """Own scales for the LSTM's input and hidden state: the input keeps the grid of ``input``, and
+    ``lstm.io`` is the hidden state's alone."""
     separate_hv: bool | None = None
-    """Own scales for h and v in the generative decoder."""
+    """Own scales for h and v in the generative decoder: v keeps the grid of the label embedding,
+    and ``decoder.input`` is h's alone."""
     dynamic: bool | None = None
     rounding: dict[Literal["linear", "gates", "embedding"], Rounding] | Rounding | None = None
     bias_correction: bool | None = None
     cell_guard: bool | None = None
+    """Cap the range of ``lstm.cell`` where its step would be so wide that the LSTM goes dead."""
     arithmetic: Arithmetic | None = None
 
 
@@ -189,7 +192,7 @@ _BREVITAS_DEFAULT: dict[str, Any] = {
     "arithmetic": "float-torch",
 }
 
-_ROBUST = _BREVITAS_DEFAULT | {"ranges": "mse", "weight_ranges": "mse"}
+_ROBUST = _BREVITAS_DEFAULT | {"ranges": "mse", "weight_ranges": "mse", "cell_guard": True}
 
 PRESETS: dict[Preset, dict[str, Any]] = {
     "brevitas-default": _BREVITAS_DEFAULT,
@@ -201,7 +204,8 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 
 brevitas-default: Brevitas's ranges and rounding, under an observer that does not depend on
 batching. paper: the published protocol, with Brevitas's own observer. robust: squared-error
-ranges, the same bits everywhere. robust-mixed: robust, with the LSTM's activations at 8 bits.
+ranges that keep the LSTM alive, the same bits everywhere. robust-mixed: robust, with the LSTM's
+activations at 8 bits.
 """
 
 
@@ -253,7 +257,7 @@ def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
         refuse(("rounding",), settings.rounding, "nearest, gpfq")
     if settings.symmetric is False:
         refuse(("symmetric",), False, "true")
-    flags = ("separate_io", "separate_hv", "dynamic", "bias_correction", "cell_guard")
+    flags = ("dynamic", "bias_correction")
     found += [
         ((key,), "true is not supported by this version; leave it out or write false")
         for key in flags
@@ -286,6 +290,11 @@ def _contradictions(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str
             found.append((("ranges",), message))
         else:
             found.append((("observer",), f"{message}{under}; add ranges: percentile"))
+    for key in ("separate_io", "separate_hv", "cell_guard"):
+        if merged[key] and getattr(settings, key):
+            found.append(((key,), f"{who} cannot do this; leave it out"))
+        elif merged[key]:
+            found.append((("observer",), f"{who} has no {key}{under}; add {key}: false"))
     if settings.percentile not in (None, BREVITAS_PERCENTILE):
         message = f"{who} only has the percentile {BREVITAS_PERCENTILE}; leave it out"
         found.append((("percentile",), message))
@@ -295,7 +304,11 @@ def _contradictions(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str
 def unmatched_patterns(
     settings: SchemeSettings, kinds: tuple[str, ...]
 ) -> list[tuple[tuple[str, ...], str]]:
-    """Return (key path, message) for every site pattern that matches no site of the models."""
+    """Return (key path, message) for what has no effect on any of the models.
+
+    That is a site pattern that matches no site, and a scale of its own for a label vector that no
+    model has.
+    """
     activations = {s for kind in kinds for s in ACTIVATION_SITES[kind]}
     weights = {s for kind in kinds for s in WEIGHT_SITES[kind]}
     found: list[tuple[tuple[str, ...], str]] = []
@@ -305,6 +318,8 @@ def unmatched_patterns(
             if not any(fnmatchcase(site, pattern) for site in sites):
                 listed = ", ".join(sorted(sites))
                 found.append(((key, pattern), f"matches no quantizer; there are: {listed}"))
+    if settings.separate_hv and "generative" not in kinds:
+        found.append((("separate_hv",), "only the generative decoder reads [h ; v]; leave it out"))
     return found
 
 

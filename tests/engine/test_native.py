@@ -32,8 +32,8 @@ built = pytest.mark.skipif(not native.available(), reason=f"no native kernels: {
 KINDS = ("discriminative", "generative")
 
 
-def quantized(model, documents, *, bits=8, by_site=None, weights=None):
-    scheme = resolve(SchemeSettings(bits=by_site, weights=weights), bits=bits)
+def quantized(model, documents, *, bits=8, by_site=None, **options):
+    scheme = resolve(SchemeSettings(bits=by_site, **options), bits=bits)
     return calibrate(model.kind, model.arrays, documents, scheme).network
 
 
@@ -50,14 +50,17 @@ def quantized(model, documents, *, bits=8, by_site=None, weights=None):
     hidden=st.sampled_from([1, 4, 16, 21]),
     seed=st.integers(0, 5),
     size=st.sampled_from([5, 256]),
+    separate=st.booleans(),
+    guard=st.booleans(),
 )
 def test_states_are_brevitas_s_bit_for_bit(
-    make_model, make_documents, kind, bits, cell, gates, hidden, seed, size
+    make_model, make_documents, kind, bits, cell, gates, hidden, seed, size, separate, guard
 ):
     model = make_model(kind, seed=seed, hidden=hidden)
     documents = make_documents(20, seed=seed)
     by_site = {"lstm.cell": cell, "lstm.acc_*": gates, "lstm.weight_forget": gates}
-    network = quantized(model, documents, bits=bits, by_site=by_site)
+    options = {"separate_io": separate, "separate_hv": separate, "cell_guard": guard}
+    network = quantized(model, documents, bits=bits, by_site=by_site, **options)
     compiled, plain, mirror = NativeMirror(network), brevitas_states(network), Mirror(network)
     with torch.inference_mode():
         for one in batches(documents, drop_last=kind == "generative", size=size):

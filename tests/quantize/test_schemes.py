@@ -53,6 +53,7 @@ def test_each_preset_is_what_its_name_says():
     )  # fmt: skip
     assert paper.estimator_of("lstm.io") == "percentile" and paper.percentile == 99.999
     assert (robust.estimator_of("lstm.io"), robust.weight_ranges) == ("mse", "mse")
+    assert robust.cell_guard and mixed.cell_guard and not paper.cell_guard
     assert {robust.bits_of(s) for s in ACTIVATION_SITES["generative"]} == {4}
     assert {mixed.bits_of(s) for s in LSTM_SITES} == {8}
     others = {*ACTIVATION_SITES["generative"], *WEIGHT_SITES["generative"]} - {*LSTM_SITES}
@@ -112,7 +113,10 @@ def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
         ({"preset": "robust", "observer_batch": 8}, "observer_batch"),
         ({"rounding": "gptq"}, "rounding"),
         ({"rounding": {"gates": "gpfq"}}, "rounding.gates"),
-        ({"separate_io": True}, "separate_io"),
+        ({"observer": "brevitas", "separate_io": True}, "separate_io"),
+        ({"preset": "paper", "separate_hv": True}, "separate_hv"),
+        ({"observer": "brevitas", "cell_guard": True}, "cell_guard"),
+        ({"preset": "robust", "observer": "brevitas", "ranges": "percentile"}, "observer"),
         ({"dynamic": True}, "dynamic"),
         ({"symmetric": False}, "symmetric"),
         ({"arithmetic": "integer"}, "arithmetic"),
@@ -146,3 +150,9 @@ def test_a_pattern_that_matches_no_quantizer_is_found():
     assert [p for p, _ in unmatched_patterns(settings, ("generative",))] == [("bits", "lsmt.*")]
     both = unmatched_patterns(settings, ("discriminative",))
     assert {p for p, _ in both} == {("bits", "decoder"), ("bits", "lsmt.*")}
+
+
+def test_own_scales_for_h_and_v_need_a_model_that_has_both():
+    settings = SchemeSettings(separate_hv=True)
+    assert [p for p, _ in unmatched_patterns(settings, ("discriminative",))] == [("separate_hv",)]
+    assert unmatched_patterns(settings, ("discriminative", "generative")) == []

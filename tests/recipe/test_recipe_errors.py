@@ -136,16 +136,16 @@ MISTAKES = [
      "10:23: quantize.rounding.linaer: unknown key; did you mean 'linear'?"),
     ("preset: brevitas-default", "bits: {label_embeding: 8}",
      "10:19: quantize.bits.label_embeding: matches no quantizer; there are: *"),
-    ("preset: brevitas-default", "dynamic: true, separate_io: true",
-     "10:12: quantize.dynamic: true is not supported by this version; leave it out or write false",
-     "10:27: quantize.separate_io: true is not supported by this version; leave it out or write "
-     "false"),
+    ("preset: brevitas-default", "preset: paper, separate_io: true",
+     "10:27: quantize.separate_io: observer brevitas (preset paper) cannot do this; leave it out"),
     ("preset: brevitas-default", "preset: paper, ranges: mse",
      "10:27: quantize.ranges: observer brevitas (preset paper) only has the estimator percentile"),
     ("preset: brevitas-default", "preset: robust, percentile: 99.9",
      "10:28: quantize.percentile: no range is estimated by percentile (preset robust); leave it "
      "out"),
     ("preset: brevitas-default", "preset: robust, observer: brevitas",
+     "10:28: quantize.observer: observer brevitas has no cell_guard (preset robust); add "
+     "cell_guard: false",
      "10:28: quantize.observer: observer brevitas only has the estimator percentile (preset "
      "robust); add ranges: percentile"),
     # exclude

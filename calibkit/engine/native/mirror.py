@@ -57,8 +57,9 @@ class NativeMirror(Mirror):
 
     def _input_table(self) -> Tensor:
         """Return every word's input-to-hidden products, flat, with a vector's overhang."""
-        rows = self.site["input"].apply_(self.embedding.clone())
-        self.site["lstm.io"].apply_(rows)
+        rows = self.embedding.clone()
+        for site in self.network.input_sites:
+            self.site[site].apply_(rows)
         size = len(rows) * len(self.input_weight)
         flat = rows.new_zeros(size + _OVERHANG)
         torch.mm(rows, self.input_weight.T, out=flat[:size].view(len(rows), -1))
