@@ -93,10 +93,18 @@ def mse_threshold(seen: Histogram, codes: Codes) -> float:
     Searched on a grid, then on a finer one around its best point; 0 for a histogram of zeros.
     """
 
+    weights = seen.counts.astype(np.float64)
+    # sums of x^0, x^1 and x^2 up to each level: what falls to one code is a difference of two
+    sums = [np.cumsum(weights * seen.levels**power) for power in (0, 1, 2)]
+    count, first, second = (np.concatenate([[0.0], total]) for total in sums)
+    values = np.arange(codes.low, codes.high + 1, dtype=np.float64)
+
     def error(threshold: float) -> float:
         step = threshold / codes.per_threshold
-        rounded = np.clip(np.rint(seen.levels / step), codes.low, codes.high) * step
-        return float(seen.counts @ np.square(seen.levels - rounded))
+        inner = np.searchsorted(seen.levels, (values[:-1] + 0.5) * step)
+        edges = np.concatenate([[0], inner, [len(seen.levels)]])
+        at, mass, moment = values * step, np.diff(count[edges]), np.diff(first[edges])
+        return float(second[-1] + at @ (at * mass - 2 * moment))
 
     return _best(error, seen.top, codes)
 
@@ -148,16 +156,31 @@ def kl_threshold(seen: Histogram, codes: Codes) -> float:
 
 def row_mse_thresholds(weight: NDArray[np.float32], codes: Codes) -> NDArray[np.float32]:
     """Return, per row of a weight matrix, the threshold of least squared error: (rows, 1)."""
+    rows = max(1, (1 << 16) // weight.shape[1])
+    blocks = [
+        _row_mse_thresholds(weight[start : start + rows], codes)
+        for start in range(0, len(weight), rows)
+    ]
+    return np.concatenate(blocks)
+
+
+def _row_mse_thresholds(weight: NDArray[np.float32], codes: Codes) -> NDArray[np.float32]:
     top = np.abs(weight).max(axis=1, keepdims=True)
     best = np.full(top.shape, np.inf)
     found = top.copy()
+    error = np.empty_like(weight)
     for share in np.linspace(0.3, 1.0, 36):
         threshold = (top * np.float32(share)).astype(np.float32)
         step = np.where(threshold > 0, threshold, 1) / np.float32(codes.per_threshold)
-        rounded = np.clip(np.rint(weight / step), codes.low, codes.high) * step
-        error = np.square(weight - rounded).sum(axis=1, keepdims=True, dtype=np.float64)
-        better = error < best
-        best[better], found[better] = error[better], threshold[better]
+        np.divide(weight, step, out=error)
+        np.rint(error, out=error)
+        np.clip(error, codes.low, codes.high, out=error)
+        error *= step
+        error -= weight
+        np.square(error, out=error)
+        total = error.sum(axis=1, keepdims=True, dtype=np.float64)
+        better = total < best
+        best[better], found[better] = total[better], threshold[better]
     return np.asarray(found, dtype=np.float32)
 
 
