@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from calibkit.cli.table import Figure, Table
@@ -22,6 +23,13 @@ _MEASURED = f"""
     FROM summary WHERE recipe = ?
     ORDER BY model, size, bits DESC, rounding, scheme_id, policy
 """
+_CELLS = f"""
+    SELECT {", ".join(GROUP)}, model_seed, seed, list(DISTINCT preset) AS presets,
+           list(DISTINCT flags ORDER BY flags) AS flags
+    FROM results WHERE recipe = ?
+    GROUP BY {", ".join(GROUP)}, model_seed, seed
+    ORDER BY model_seed, seed
+"""
 _FLOAT = """
     SELECT model, noise_kind, noise, avg(accuracy) AS accuracy
     FROM baselines WHERE recipe = ? AND stage = 'float'
@@ -31,12 +39,29 @@ _FLOAT = """
 
 @dataclass(frozen=True)
 class Line:
-    """One group of cells: same model, policy, size and scheme; values by noise level."""
+    """One group of cells: same model, policy, size and scheme; values by noise level.
+
+    presets: those that the scheme starts from; several may come to the same scheme. flagged: how
+    many of the cells have a flag, at whatever noise level.
+    """
 
     group: dict[str, Any]
     clean: dict[str, Any]
     accuracy: dict[Level, float]
     drop: dict[Level, float]
+    presets: set[str] = field(default_factory=set)
+    flagged: Counter[str] = field(default_factory=Counter)
+    cells: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def preset(self) -> str:
+        """The preset, or several in one word."""
+        return "+".join(sorted(self.presets))
+
+    @property
+    def flags(self) -> str:
+        """Every flag with its share of the cells: ``dead-lstm 2/3``."""
+        return ", ".join(f"{flag} {n}/{len(self.cells)}" for flag, n in self.flagged.most_common())
 
 
 @dataclass(frozen=True)
@@ -57,16 +82,26 @@ class Summary:
         constant = {
             name for name in ("size", "rounding") if len({line[name] for line in lines}) <= 1
         }
-        shared = {tuple(line[name] for name in GROUP if name != "scheme_id") for line in lines}
-        several = len(shared) < len(lines)  # schemes that only their id tells apart
+        shared = [tuple(line[name] for name in GROUP if name != "scheme_id") for line in lines]
+        presets = [line.preset for line in self.lines]
+        hidden = set(constant)
+        if len(set(shared)) == len(lines):
+            hidden |= {"preset", "scheme_id"}
+        else:  # schemes that only preset or id tell apart
+            named = set(zip(shared, presets, strict=True))
+            hidden |= {"scheme_id"} if len(named) == len(lines) else {"preset"}
         records: list[dict[str, Any]] = []
         for line in self.lines:
             model = line.group["model"]
             if not records or records[-1]["model"] != model:
                 records.append(self._float_record(model))
             records.append(self._shown(line))
-        hidden = constant | (set() if several else {"scheme_id"})
         return Table.of([{k: v for k, v in r.items() if k not in hidden} for r in records])
+
+    @property
+    def flagged(self) -> bool:
+        """Whether any cell has a flag."""
+        return any(line.flags for line in self.lines)
 
     def caption(self) -> str:
         """Return what the columns of ``for_people`` mean, as lines."""
@@ -87,6 +122,8 @@ class Summary:
             " drop = float - quantized\n"
             "ks = Kolmogorov-Smirnov D, float against quantized: weights, activations,"
             " token likelihoods\n"
+        ) + (
+            "flags = signs that a network no longer works, with the share of cells\n" * self.flagged
         )
 
     def _record(self, line: Line) -> dict[str, Any]:
@@ -103,12 +140,12 @@ class Summary:
             record[f"accuracy_drop_{name}"] = line.drop.get(level)
             record[f"noise_drop_{name}"] = _less(clean.get("accuracy"), line.accuracy.get(level))
         record |= {name: clean.get(name) for name in SHIFTS}
-        return record
+        return record | {"preset": line.preset, "flags": line.flags}
 
     def _shown(self, line: Line) -> dict[str, Any]:
         clean = line.clean
         half = _less(clean.get("ci_high"), clean.get("accuracy"))
-        record = {name: line.group[name] for name in GROUP[2:]}
+        record = {name: line.group[name] for name in GROUP[2:]} | {"preset": line.preset}
         record["float"] = percent(self.floats.get((line.group["model"], CLEAN)))
         record |= {"acc@0": percent(clean.get("accuracy")), "±": percent(half)}
         record |= {"draws": clean.get("draws"), "drop": percent(clean.get("accuracy_drop"))}
@@ -117,12 +154,14 @@ class Summary:
         for name, heading in zip(SHIFTS, ("ks w", "ks act", "ks nll"), strict=True):
             value = clean.get(name)
             record[heading] = None if value is None else Figure(f"{value:.3f}")
+        if self.flagged:
+            record["flags"] = line.flags
         return record
 
     def _float_record(self, model: str) -> dict[str, Any]:
         clean = percent(self.floats.get((model, CLEAN)))
         record: dict[str, Any] = {"model": model, "policy": "(float)"}
-        record |= dict.fromkeys(("size", "bits", "rounding", "scheme_id"))
+        record |= dict.fromkeys(("size", "bits", "rounding", "scheme_id", "preset"))
         record |= {"float": clean, "acc@0": clean, "±": None, "draws": None, "drop": None}
         for level in self.levels:
             record[self._heading(level)] = percent(self.floats.get((model, level)))
@@ -148,12 +187,21 @@ def read_summary(con: duckdb.DuckDBPyConnection, recipe: str) -> Summary:
         else:
             line.accuracy[level] = row["accuracy"]
             line.drop[level] = row["accuracy_drop"]
+    for row in Table.fetched(con.execute(_CELLS, [recipe])).records():
+        line = lines[tuple(row[name] for name in GROUP)]
+        line.cells.append((row["model_seed"], row["seed"]))
+        line.presets.update(row["presets"])
+        line.flagged.update({flag: 1 for text in row["flags"] for flag in _names(text)})
     levels = sorted({level for line in lines.values() for level in line.accuracy})
     return Summary(
         tuple(lines.values()),
         {(model, (kind, noise)): accuracy for model, kind, noise, accuracy in floats},
         tuple(levels),
     )
+
+
+def _names(flags: str) -> list[str]:
+    return [flag.strip() for flag in flags.split(",") if flag]
 
 
 def percent(fraction: float | None) -> Figure | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -68,6 +68,11 @@ class Batch:
             total[:count] += packed[start : start + count]
             start += count
         return (total / self.lengths[:, None]).to(packed.dtype)
+
+    def last(self, packed: Tensor) -> Tensor:
+        """Return packed values (total, width) at each document's last position: (n, width)."""
+        starts = torch.tensor([0, *accumulate(self.active)])
+        return packed[starts[self.lengths - 1] + torch.arange(len(self.rows))]
 
     @property
     def documents(self) -> Tensor:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calibkit.engine.batches import BATCH, Batch, batches
+from calibkit.measure.collapse import state_spread
 from calibkit.models.likelihood import label_token_log_probs
 from calibkit.quantize.networks import (
     QuantClassifier,
@@ -32,7 +33,8 @@ class Evaluation:
     nll: (n,) minus the score of the true label. predicted: (n,) the best label, lowest id on
     ties. token_nll: cross-entropy under the true label: of every predicted token (generative,
     documents in canonical order) or of every document (discriminative). mean_abs_h: mean |h|
-    over real tokens.
+    over real tokens. state_spread: how much the last hidden states differ between documents, see
+    `calibkit.measure.collapse`; None where nobody looked.
     """
 
     scores: NDArray[np.float64]
@@ -40,6 +42,7 @@ class Evaluation:
     predicted: NDArray[np.int64]
     token_nll: NDArray[np.float32]
     mean_abs_h: float
+    state_spread: float | None = None
 
 
 States = Callable[[Batch], Tensor]
@@ -79,6 +82,7 @@ def evaluate(
     classes = _classes(network)
     scores = np.empty((len(tokens), classes), dtype=np.float64)
     token_parts: list[NDArray[np.float32]] = []
+    last: list[NDArray[np.float32]] = []
     magnitude, values = 0.0, 0
     chosen = kernels or Kernels(brevitas_states(network))
     with torch.inference_mode():
@@ -87,6 +91,7 @@ def evaluate(
             packed = chosen.states(one)
             magnitude += float(np.abs(packed.numpy()).sum(dtype=np.float64))
             values += packed.numel()
+            last.append(one.last(packed).numpy())
             if head is not None:
                 found, token_nll = head.score(one, packed, tokens, labels)
                 scores[one.rows] = found
@@ -104,6 +109,7 @@ def evaluate(
         scores.argmax(axis=1).astype(np.int64),
         np.concatenate(token_parts),
         magnitude / max(values, 1),
+        state_spread(np.concatenate(last)),
     )
 
 

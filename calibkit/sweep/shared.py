@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from calibkit.engine.float_pass import FloatModel
 from calibkit.engine.plain import Evaluation
 from calibkit.engine.shifts import FloatSites, float_sites, ordered_weights
 from calibkit.engine.statistics import collect_statistics
+from calibkit.measure.collapse import Behaviour, state_spread
 from calibkit.measure.ks import ordered
 from calibkit.models.checkpoints import from_arrays
 from calibkit.models.scoring import score, token_nll
@@ -23,14 +25,15 @@ from calibkit.ragged import Ragged
 from calibkit.store.artefacts import Artefacts
 from calibkit.sweep.jobs import ModelRef, Places
 
-SHIFT_DOCUMENTS = 128
-"""Clean test documents over which activation shifts are measured: the first of the test set,
-which is in the order of document ids and so no choice of anybody."""
+FIRST_DOCUMENTS = 128
+"""Test documents over which activation shifts are measured, and over which a network is compared
+with the float model to tell a collapse: the first of the test set, which is in the order of
+document ids and so no choice of anybody."""
 
 
 def first(tokens: Ragged) -> Ragged:
-    """Return the documents over which activation shifts are measured."""
-    return tokens.take(range(min(SHIFT_DOCUMENTS, len(tokens))))
+    """Return the first test documents."""
+    return tokens.take(range(min(FIRST_DOCUMENTS, len(tokens))))
 
 
 def artefacts(places: Places) -> Artefacts:
@@ -87,17 +90,37 @@ def float_token_nll(places: Places, model: ModelRef, tokens: str) -> NDArray[np.
     return ordered(float_evaluation(arrays, config, documents, labels).token_nll)
 
 
-@lru_cache(maxsize=32)
-def float_mean_abs_h(places: Places, model: ModelRef, tokens: str) -> float:
-    """Return the float model's mean |h| over the first clean test documents."""
-    arrays, _ = float_model(places, model.key)
-    documents, _ = labelled(places, tokens)
-    total, values = 0.0, 0
+@dataclass(frozen=True)
+class FloatReference:
+    """What a float model does with the first test documents: the measure of a collapse.
+
+    largest: the largest magnitude at every activation site.
+    """
+
+    behaviour: Behaviour
+    largest: Mapping[str, float]
+
+
+@lru_cache(maxsize=64)
+def float_reference(places: Places, model: ModelRef, tokens: str) -> FloatReference:
+    """Return how a float model behaves on the first documents of a noise level."""
+    arrays, config = float_model(places, model.key)
+    every, every_label = labelled(places, tokens)
+    documents = first(every)
+    labels = every_label[: len(documents)]
+    total, values, last = 0.0, 0, []
+    largest: dict[str, float] = {}
     with torch.inference_mode():
-        for done in FloatModel.of(model.kind, arrays).passes(first(documents)):
+        for done in FloatModel.of(model.kind, arrays).passes(documents):
             total += float(done.hidden.abs().sum(dtype=torch.float64))
             values += done.hidden.numel()
-    return total / max(values, 1)
+            last.append(done.batch.last(done.hidden).numpy())
+            for site, seen in done.sites.items():
+                top = max(float(part.values.abs().max()) for part in seen)
+                largest[site] = max(largest.get(site, 0.0), top)
+    nll = float(float_evaluation(arrays, config, documents, labels).nll.mean())
+    spread = state_spread(np.concatenate(last))
+    return FloatReference(Behaviour(total / max(values, 1), spread, nll), largest)
 
 
 def network_config(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -233,3 +233,66 @@ def test_schemes_that_only_their_id_tells_apart_keep_it() -> None:
     other = Summary((line("q1-a", 16), line("q1-a", 64)), {}, ())
     assert "scheme_id" not in other.for_people().columns and "size" in other.for_people().columns
     assert Summary((), {}, ()).for_people().rows == () and Summary((), {}, ()).caption() == ""
+
+
+def test_presets_of_a_grid_are_told_by_name(
+    run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
+) -> None:
+    """Half of the cells, seed 1, are made another preset; at 8 bits it is the same scheme."""
+    with study_store.writing() as con:
+        con.execute(
+            "UPDATE recipe_cells SET preset = 'robust', scheme_id = 'q1-00000000000000cc'"
+            " WHERE seed = 1 AND bits = 4"
+        )
+        con.execute("UPDATE recipe_cells SET preset = 'robust' WHERE seed = 1 AND bits = 8")
+    pretend()
+    result = run("--store", study_store.path, "evaluate", recipe)
+    shown = [line.split() for line in result.stdout.splitlines() if line.startswith("generative")]
+    assert "scheme_id" not in result.stdout
+    assert [row[2:4] for row in shown[1:]] == [
+        ["8", "brevitas-default+robust"],
+        ["8", "brevitas-default+robust"],
+        ["4", "brevitas-default"],
+        ["4", "brevitas-default"],
+        ["4", "robust"],
+        ["4", "robust"],
+    ]
+    full = run("--store", study_store.path, "evaluate", recipe, "--json")
+    rows = [json.loads(line) for line in full.stdout.splitlines()]
+    assert {row["preset"] for row in rows} == {
+        "brevitas-default+robust", "brevitas-default", "robust",
+    }  # fmt: skip
+
+
+def test_flags_stand_in_the_summary_with_their_share_of_the_cells(
+    run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
+) -> None:
+    pretend()
+    assert "flags" not in run("--store", study_store.path, "evaluate", recipe).stdout
+    with study_store.writing() as con:
+        for flags, policy, seed, noise in (
+            ("dead-lstm,nll-explodes", "random", 0, 0.0),
+            ("dead-lstm", "random", 0, 0.1),  # the same cell: counts once
+            ("dead-lstm", "random", 1, 0.05),
+            ("one-label", "stratified", 1, 0.0),
+        ):
+            con.execute(
+                "UPDATE evaluations SET flags = ? WHERE noise = ? AND cell_id IN"
+                " (SELECT cell_id FROM results WHERE policy = ? AND seed = ? AND bits = 4)",
+                [flags, noise, policy, seed],
+            )
+    result = run("--store", study_store.path, "evaluate", recipe)
+    shown = {
+        (line.split()[1], line.split()[2]): line
+        for line in result.stdout.splitlines()
+        if line.startswith("generative")
+    }
+    assert shown["random", "4"].endswith("  dead-lstm 2/2, nll-explodes 1/2")
+    assert shown["stratified", "4"].endswith("  one-label 1/2")
+    assert "/" not in shown["random", "8"]
+    assert "flags = signs that a network no longer works" in result.stdout
+    full = run("--store", study_store.path, "evaluate", recipe, "--json")
+    rows = [json.loads(line) for line in full.stdout.splitlines()]
+    told = {(row["policy"], row["bits"]): row["flags"] for row in rows}
+    assert told["random", 4] == "dead-lstm 2/2, nll-explodes 1/2"
+    assert told["random", 8] == ""

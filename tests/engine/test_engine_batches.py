@@ -53,3 +53,11 @@ def test_means_are_over_each_documents_own_tokens(lists):
     packed = one.pack(one.ids[:, :, None]).to(torch.float32)
     expected = [np.mean(lists[row]) for row in one.rows]
     np.testing.assert_allclose(one.mean(packed)[:, 0], expected, rtol=1e-6)
+
+
+@given(token_lists, st.booleans())
+def test_the_last_value_is_that_of_the_last_real_token(lists, drop_last):
+    tokens = Ragged.of(lists)
+    one = make_batch(tokens, canonical_order(tokens), drop_last=drop_last)
+    last = one.last(one.pack(one.ids[:, :, None]))[:, 0]
+    assert last.tolist() == [lists[row][-2 if drop_last else -1] for row in one.rows]

@@ -82,6 +82,23 @@ def test_token_cross_entropies_add_up_to_the_score_of_the_true_label(
     assert found.token_nll.sum(dtype=float) == pytest.approx(found.nll.sum() + prior, rel=1e-5)
 
 
+def test_the_spread_of_an_evaluation_is_that_of_the_documents_last_states(
+    float_classifier, wrapped, wrapped_labels
+):
+    model = float_classifier
+    done = calibrate(model.kind, model.arrays, wrapped, scheme(8))
+    found = evaluate(done.network, wrapped, wrapped_labels, batch=7)
+    last = []
+    with torch.no_grad():
+        for row in range(len(wrapped)):
+            ids = torch.from_numpy(wrapped[row].astype(np.int64))
+            read = ids[:-1] if model.kind == "generative" else ids
+            last.append(done.network.hidden_states(read[None])[0, -1].numpy())
+    assert found.state_spread == pytest.approx(np.sqrt(np.var(last, axis=0).mean()), rel=1e-3)
+    same = wrapped.take([5] * 9)
+    assert evaluate(done.network, same, np.zeros(9, dtype=np.int64)).state_spread == 0
+
+
 @pytest.mark.parametrize("bits", [3, 4, 8])
 def test_the_batch_size_hardly_changes_a_prediction(
     float_classifier, wrapped, wrapped_labels, bits

@@ -309,6 +309,24 @@ def test_weights_that_rounding_does_not_reach_do_not_depend_on_the_subset(finish
     ) == []  # fmt: skip
 
 
+def test_a_dead_network_is_flagged_whatever_its_accuracy(finished, study):
+    """At 3 bits half a step of the discriminative model's cell state is all that it can gain."""
+    flagged = finished.rows(
+        "SELECT DISTINCT model, bits, noise, flags FROM results WHERE flags <> '' ORDER BY ALL"
+    )
+    collapsed = "dead-lstm,constant-output,one-label,nll-explodes"
+    assert flagged == [("discriminative", 3, noise, collapsed) for noise in (0.0, 0.1)]
+    study.run({"quantize": {"ranges": "minmax"}, "grid": {"policy": ["random"], "bits": [2]}})
+    told = "dead-lstm,constant-output"  # the decoder alone still finds more than one label
+    accuracy, flags = study.one(
+        "SELECT accuracy, flags FROM results WHERE model = 'generative' AND noise = 0 AND bits = 2"
+    )
+    assert flags == told and accuracy > 0.5
+    guarded = {"quantize": {"ranges": "minmax", "cell_guard": True}}
+    study.run(guarded, {"grid": {"policy": ["random"], "bits": [2]}})
+    assert study.one("SELECT flags FROM results WHERE model = 'generative' AND noise = 0") == ""
+
+
 def test_noise_that_was_made_is_told(finished):
     rows = finished.rows(
         "SELECT noise_kind, noise, realised_rate, oov_rate, length_drift FROM noise_sets "
