@@ -16,9 +16,12 @@ namespace {
 #include "products.h"
 #include "scoring.h"
 #include "states.h"
+#include "whole.h"
+#include "integer.h"
 }  // namespace
 
-const Kernels avx2_kernels = {"avx2", true, false, score, states, dot};
+const Kernels avx2_kernels = {"avx2", true, false, score, states, dot,
+                              integer_states, integer_sums};
 
 }  // namespace calibkit
 

@@ -19,9 +19,12 @@ namespace {
 #include "products.h"
 #include "scoring.h"
 #include "states.h"
+#include "whole.h"
+#include "integer.h"
 }  // namespace
 
-const Kernels avx512_kernels = {"avx512", true, false, score, states, dot};
+const Kernels avx512_kernels = {"avx512", true, false, score, states, dot,
+                                integer_states, integer_sums};
 
 }  // namespace calibkit
 

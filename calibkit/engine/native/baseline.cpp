@@ -10,6 +10,8 @@ namespace {
 #include "products.h"
 #include "scoring.h"
 #include "states.h"
+#include "whole.h"
+#include "integer.h"
 }  // namespace
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -18,6 +20,7 @@ constexpr bool kFused = true;
 constexpr bool kFused = false;
 #endif
 
-const Kernels baseline_kernels = {"baseline", kFused, false, score, states, dot};
+const Kernels baseline_kernels = {"baseline", kFused, false, score, states, dot,
+                                  integer_states, integer_sums};
 
 }  // namespace calibkit

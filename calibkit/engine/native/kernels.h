@@ -60,14 +60,66 @@ struct StatesTask {
   float *out;      // (total, H)
 };
 
+// The integer engine. A ratio of scales is multiplier / 2^shift.
+struct Ratio {
+  int32_t multiplier;
+  int shift;
+};
+
+// One gate: from its two sums of products to the codes of its quantized nonlinearity.
+struct IntegerGate {
+  const int32_t *from_input;   // (4 H + 16,), of all gates: a unit of the input sum in
+  const int32_t *from_hidden;  // accumulator codes, times 2^shift; and of the hidden sum
+  int shift;
+  int32_t low, high;     // of the accumulator
+  const int32_t *table;  // codes by accumulator code, `low` first
+};
+
+// Hidden states of a batch on integers; documents, steps and so on as in StatesTask.
+struct IntegerStatesTask {
+  int64_t documents, steps, hidden, columns;
+  const int64_t *active, *ids;
+  const int32_t *inputs;   // (words, 4 H) + 16: input sums with the bias; input|forget|output|cell
+  const int32_t *weights;  // (columns / 16, groups, 16) of packed codes, see whole.h
+  const int32_t *start;    // (columns,): minus what the sums get from the offset of packed codes
+  bool shared;             // whether from_input and from_hidden are the same
+  IntegerGate gates[4];    // input, forget, output, cell
+  Ratio kept, fresh;       // f * c and i * g in cell codes
+  int32_t cell_low, cell_high;
+  const int32_t *squashed;  // codes of tanh by cell code
+  Ratio result;             // o * tanh in hidden codes
+  int32_t low, high;        // of these
+  float scale;
+  int32_t *scratch;  // kWindow * (2 * padded + columns + 16) + padded, padded = H rounded up
+  float *out;        // (total, H): hidden codes times scale
+};
+
+// Sums of powers of two over the vocabulary, for every token and every label.
+struct IntegerSumsTask {
+  int64_t tokens;  // a multiple of kGroup
+  int64_t hidden, words, labels;
+  const void *codes;       // (tokens, groups * pack) packed codes
+  const int32_t *weights;  // (blocks, groups, 16) of packed codes
+  const int32_t *start;    // (blocks, 16)
+  const int32_t *units;    // (blocks, 16): a unit of a product in 2^-16 bits, times 2^shift
+  int shift;
+  const int32_t *tops;     // (blocks, 16): added to every logit; far below all in the padding
+  const int32_t *factors;  // (K, blocks, 16): 24 fraction bits; zero in the padding
+  const int32_t *powers;   // (32,): 2^(-i / 32) with 30 fraction bits
+  int32_t *peaks;          // out (T,): whole bits
+  int64_t *totals;         // out (T, K): 37 fraction bits
+};
+
 struct Kernels {
   const char *name;
   bool fused;  // whether a fused multiply-add is one instruction
-  bool codes;  // whether integer codes are multiplied as bytes
+  bool codes;  // whether integer codes are multiplied as bytes, four at a time
   void (*score)(const ScoringTask &);
   void (*states)(const StatesTask &);
   // dot product of two float rows, in the order and rounding of `score` and `states`
   float (*dot)(const float *, const float *, int64_t);
+  void (*integer_states)(const IntegerStatesTask &);
+  void (*integer_sums)(const IntegerSumsTask &);
 };
 
 extern const Kernels baseline_kernels;

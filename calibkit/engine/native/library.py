@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-INTERFACE = 1
+INTERFACE = 2
 """Version of the C interface; a library built from other sources is not called."""
 
 SWITCH = "CALIBKIT_NO_NATIVE"
@@ -30,6 +30,14 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "calibkit_score": (_INT, [_INT, *[_LONG] * 4, *[_POINTER] * 7]),
     "calibkit_log_probs": (None, [_INT, *[_LONG] * 4, *[_POINTER] * 8, _DOUBLE, _POINTER]),
     "calibkit_states": (_INT, [_INT, *[_LONG] * 4, *[_POINTER] * 12]),
+    "calibkit_integer_states": (
+        _INT,
+        [_INT, *[_LONG] * 4, _INT, *[_POINTER] * 13, _DOUBLE, _POINTER],
+    ),
+    "calibkit_integer_sums": (
+        None,
+        [_INT, *[_LONG] * 4, *[_POINTER] * 4, _INT, *[_POINTER] * 5],
+    ),
 }
 
 

@@ -46,7 +46,7 @@ constexpr double kLn2 = 0.69314718055994530942;
 }  // namespace
 
 // The number that the Python side expects; changes whenever a signature below does.
-CALIBKIT_API int calibkit_interface() { return 1; }
+CALIBKIT_API int calibkit_interface() { return 2; }
 
 CALIBKIT_API int calibkit_levels() {
   const Kernels *found[4];
@@ -144,6 +144,46 @@ CALIBKIT_API int calibkit_states(int which, int64_t documents, int64_t steps, in
                         squashed, q[5], scratch, out});
   delete[] scratch;
   return 0;
+}
+
+// Hidden states of a batch on integers (see IntegerStatesTask). numbers: shift, low and high of the
+// four gates; multiplier and shift of kept, fresh and result; low and high of the cell state and
+// of the hidden state: (22,). Returns 0, or 1 without memory.
+CALIBKIT_API int calibkit_integer_states(
+    int which, int64_t documents, int64_t steps, int64_t hidden, int64_t columns, int shared,
+    const int64_t *active, const int64_t *ids, const int32_t *inputs, const int32_t *weights,
+    const int32_t *start, const int32_t *from_input, const int32_t *from_hidden,
+    const int32_t *numbers, const int32_t *in, const int32_t *forget, const int32_t *out_gate,
+    const int32_t *candidate, const int32_t *squashed, double scale, float *out) {
+  const int64_t padded = (hidden + calibkit::kLanes - 1) / calibkit::kLanes * calibkit::kLanes;
+  const int64_t size = calibkit::kWindow * (2 * padded + columns + calibkit::kLanes) + padded;
+  auto *scratch = new (std::nothrow) int32_t[static_cast<size_t>(size)];
+  if (scratch == nullptr) return 1;
+  const int32_t *tables[4] = {in, forget, out_gate, candidate};
+  calibkit::IntegerGate gates[4];
+  for (int g = 0; g < 4; ++g) {
+    gates[g] = {from_input,         from_hidden, numbers[3 * g], numbers[3 * g + 1],
+                numbers[3 * g + 2], tables[g]};
+  }
+  const calibkit::Ratio kept = {numbers[12], numbers[13]}, fresh = {numbers[14], numbers[15]},
+                        result = {numbers[16], numbers[17]};
+  level(which)->integer_states({documents, steps, hidden, columns, active, ids, inputs, weights,
+                                start, shared != 0, {gates[0], gates[1], gates[2], gates[3]},
+                                kept, fresh, numbers[18], numbers[19], squashed, result,
+                                numbers[20], numbers[21], static_cast<float>(scale), scratch,
+                                out});
+  delete[] scratch;
+  return 0;
+}
+
+// Peaks and totals of all tokens (see IntegerSumsTask).
+CALIBKIT_API void calibkit_integer_sums(int which, int64_t tokens, int64_t hidden, int64_t words,
+                                        int64_t labels, const void *codes, const int32_t *weights,
+                                        const int32_t *start, const int32_t *units, int shift,
+                                        const int32_t *tops, const int32_t *factors,
+                                        const int32_t *powers, int32_t *peaks, int64_t *totals) {
+  level(which)->integer_sums({tokens, hidden, words, labels, codes, weights, start, units, shift,
+                              tops, factors, powers, peaks, totals});
 }
 
 static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_kernels",

@@ -19,9 +19,12 @@ namespace {
 #include "products.h"
 #include "scoring.h"
 #include "states.h"
+#include "whole.h"
+#include "integer.h"
 }  // namespace
 
-const Kernels vnni_kernels = {"avx512-vnni", true, true, score, states, dot};
+const Kernels vnni_kernels = {"avx512-vnni", true, true, score, states, dot,
+                              integer_states, integer_sums};
 
 }  // namespace calibkit
 
