@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+
 SHIFT = 15
 """Low bits of a float32 that a histogram forgets."""
 
@@ -87,15 +89,19 @@ class Codes:
         return cls(-top, top, top)
 
 
-def mse_threshold(seen: Histogram, codes: Codes) -> float:
+def mse_threshold(
+    seen: Histogram, codes: Codes, *, through: Callable[[Floats], Floats] = np.positive
+) -> float:
     """Return the threshold of least mean squared error between values and quantized values.
 
+    through: the errors that count are those of what this function makes of the values; a sigmoid
+    forgives what a quantizer does to large ones. Increasing, element by element; the values
+    themselves if not given.
     Searched on a grid, then on a finer one around its best point; 0 for a histogram of zeros.
     """
-
-    weights = seen.counts.astype(np.float64)
-    # sums of x^0, x^1 and x^2 up to each level: what falls to one code is a difference of two
-    sums = [np.cumsum(weights * seen.levels**power) for power in (0, 1, 2)]
+    weights, made = seen.counts.astype(np.float64), through(seen.levels)
+    # sums of y^0, y^1 and y^2 up to each level: what falls to one code is a difference of two
+    sums = [np.cumsum(weights * made**power) for power in (0, 1, 2)]
     count, first, second = (np.concatenate([[0.0], total]) for total in sums)
     values = np.arange(codes.low, codes.high + 1, dtype=np.float64)
 
@@ -103,7 +109,7 @@ def mse_threshold(seen: Histogram, codes: Codes) -> float:
         step = threshold / codes.per_threshold
         inner = np.searchsorted(seen.levels, (values[:-1] + 0.5) * step)
         edges = np.concatenate([[0], inner, [len(seen.levels)]])
-        at, mass, moment = values * step, np.diff(count[edges]), np.diff(first[edges])
+        at, mass, moment = through(values * step), np.diff(count[edges]), np.diff(first[edges])
         return float(second[-1] + at @ (at * mass - 2 * moment))
 
     return _best(error, seen.top, codes)

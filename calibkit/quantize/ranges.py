@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,8 @@ def activation_thresholds(
             threshold = max(abs(seen.low), abs(seen.high))
         elif estimator == "mse":
             threshold = mse_threshold(seen.histogram, codes)
+        elif estimator == "output-mse":
+            threshold = mse_threshold(seen.histogram, codes, through=nonlinearity_of(site))
         elif estimator == "kl":
             threshold = kl_threshold(seen.histogram, codes)
         else:
@@ -87,6 +89,17 @@ def activation_thresholds(
             found["lstm.cell"], statistics["lstm.cell/new"], scheme.bits_of("lstm.cell")
         )
     return found
+
+
+def nonlinearity_of(site: str) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Return what the network applies to the values of an activation site; often nothing."""
+    if site in ("lstm.acc_cell", "lstm.cell"):
+        return np.tanh
+    return _sigmoid if site.startswith("lstm.acc_") else np.positive
+
+
+def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
 
 
 def observed_part(site: str, scheme: Scheme) -> str:

@@ -17,7 +17,7 @@ from calibkit.errors import BadInput
 from calibkit.identity import content_id
 
 Bits = Annotated[int, Field(ge=2, le=8)]
-Estimator = Literal["percentile", "minmax", "mse", "kl"]
+Estimator = Literal["percentile", "minmax", "mse", "output-mse", "kl"]
 Rounding = Literal["nearest", "gpfq", "gptq", "qronos", "least-squares", "distill"]
 Observer = Literal["calibkit", "brevitas"]
 Granularity = Literal["per-tensor", "per-channel"]

@@ -88,3 +88,26 @@ def test_rows_are_never_worse_off_than_under_their_own_maximum(seed, bits):
     by_mse = np.square(w - quantized(w, found, codes)).sum(1)
     by_max = np.square(w - quantized(w, widest, codes)).sum(1)
     assert (by_mse <= by_max * (1 + 1e-6) + 1e-12).all()
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+@pytest.mark.parametrize("through", [np.positive, np.tanh])
+def test_the_threshold_is_the_one_of_least_error_written_out(bits, through):
+    x = np.random.default_rng(bits).normal(0, 2, 20_000).astype(np.float32)
+    x[:20] *= 6
+    seen, codes = Histogram.of(x), Codes.activation(bits, signed=True)
+
+    def error(threshold):
+        step = threshold / codes.per_threshold
+        rounded = np.clip(np.rint(seen.levels / step), codes.low, codes.high) * step
+        return seen.counts @ np.square(through(seen.levels) - through(rounded))
+
+    best = mse_threshold(seen, codes, through=through)
+    others = np.geomspace(0.02, 1, 200) * seen.top * codes.per_threshold / codes.high
+    assert error(best) <= min(map(error, others)) * 1.001
+
+
+def test_what_a_nonlinearity_flattens_is_clipped_for_finer_steps():
+    x = np.random.default_rng(0).normal(0, 3, 20_000).astype(np.float32)
+    seen, codes = Histogram.of(x), Codes.activation(4, signed=True)
+    assert mse_threshold(seen, codes, through=np.tanh) < 0.5 * mse_threshold(seen, codes)
