@@ -15,6 +15,7 @@ from calibkit.curate.corpus import recipe_corpus
 from calibkit.errors import BadInput
 from calibkit.identity import HARNESS, content_id
 from calibkit.recipe.recipe import GridPoint, Recipe
+from calibkit.store.conditions import meeting
 from calibkit.store.connection import Store
 
 State = Literal["done", "missing", "failed"]
@@ -259,34 +260,7 @@ def matching(cells: Sequence[PlannedCell], where: str | None) -> frozenset[int]:
     """Return the ordinals of the cells that meet an SQL condition over their columns."""
     if where is None or not cells:
         return frozenset(cell.ordinal for cell in cells)
-    names = list(cells[0].columns())
-    con = duckdb.connect(
-        ":memory:",
-        config={
-            "enable_external_access": "false",
-            "autoload_known_extensions": "false",
-            "autoinstall_known_extensions": "false",
-            "python_enable_replacements": "false",
-            "threads": "1",
-            "memory_limit": "500MB",
-        },
-    )
-    try:
-        numbers = {"model_seed", "size", "seed", "bits"}
-        columns = ", ".join(f"{n} {'BIGINT' if n in numbers else 'VARCHAR'}" for n in names)
-        con.execute(f"CREATE TABLE cells (ordinal BIGINT, {columns})")
-        values = [cell.columns() for cell in cells]
-        lists = [[c.ordinal for c in cells], *([row[n] for row in values] for n in names)]
-        unnested = ", ".join("unnest(?)" for _ in lists)
-        con.execute(f"INSERT INTO cells SELECT {unnested}", lists)
-        con.execute("SET lock_configuration = true")
-        try:  # `filter` takes one expression and nothing else
-            found = con.table("cells").filter(where).project("ordinal").fetchall()
-        except duckdb.Error as error:
-            first = str(error).splitlines()[0]
-            raise BadInput(
-                f"--where {where!r}: {first}; it is an SQL condition over {', '.join(names)}"
-            ) from None
-    finally:
-        con.close()
-    return frozenset(int(row[0]) for row in found)
+    numbers = {"model_seed", "size", "seed", "bits"}
+    records = [cell.columns() for cell in cells]
+    types = {name: "BIGINT" if name in numbers else "VARCHAR" for name in records[0]}
+    return frozenset(cells[place].ordinal for place in meeting(records, types, where, "--where"))
