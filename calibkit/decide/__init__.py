@@ -1,0 +1,1 @@
+"""What to do, on the evidence: which quantizers need more bits."""
