@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from calibkit.engine.float_pass import FloatModel
-from calibkit.engine.plain import Evaluation
 from calibkit.engine.shifts import FloatSites, float_sites, ordered_weights
 from calibkit.engine.statistics import collect_statistics
-from calibkit.measure.collapse import Behaviour, state_spread
 from calibkit.measure.ks import ordered
 from calibkit.models.checkpoints import from_arrays
-from calibkit.models.scoring import score, token_nll
+from calibkit.models.scoring import token_nll
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.ranges import SiteStatistics
 from calibkit.ragged import Ragged
 from calibkit.store.artefacts import Artefacts
+from calibkit.sweep.float_side import (
+    FloatReference,
+    first,
+    float_evaluation,
+    network_config,
+    reference_on,
+)
 from calibkit.sweep.jobs import ModelRef, Places
-
-FIRST_DOCUMENTS = 128
-"""Test documents over which activation shifts are measured, and over which a network is compared
-with the float model to tell a collapse: the first of the test set, which is in the order of
-document ids and so no choice of anybody."""
-
-
-def first(tokens: Ragged) -> Ragged:
-    """Return the first test documents."""
-    return tokens.take(range(min(FIRST_DOCUMENTS, len(tokens))))
 
 
 def artefacts(places: Places) -> Artefacts:
@@ -90,56 +82,9 @@ def float_token_nll(places: Places, model: ModelRef, tokens: str) -> NDArray[np.
     return ordered(float_evaluation(arrays, config, documents, labels).token_nll)
 
 
-@dataclass(frozen=True)
-class FloatReference:
-    """What a float model does with the first test documents: the measure of a collapse.
-
-    largest: the largest magnitude at every activation site.
-    """
-
-    behaviour: Behaviour
-    largest: Mapping[str, float]
-
-
 @lru_cache(maxsize=64)
 def float_reference(places: Places, model: ModelRef, tokens: str) -> FloatReference:
     """Return how a float model behaves on the first documents of a noise level."""
     arrays, config = float_model(places, model.key)
-    every, every_label = labelled(places, tokens)
-    documents = first(every)
-    labels = every_label[: len(documents)]
-    total, values, last = 0.0, 0, []
-    largest: dict[str, float] = {}
-    with torch.inference_mode():
-        for done in FloatModel.of(model.kind, arrays).passes(documents):
-            total += float(done.hidden.abs().sum(dtype=torch.float64))
-            values += done.hidden.numel()
-            last.append(done.batch.last(done.hidden).numpy())
-            for site, seen in done.sites.items():
-                top = max(float(part.values.abs().max()) for part in seen)
-                largest[site] = max(largest.get(site, 0.0), top)
-    nll = float(float_evaluation(arrays, config, documents, labels).nll.mean())
-    spread = state_spread(np.concatenate(last))
-    return FloatReference(Behaviour(total / max(values, 1), spread, nll), largest)
-
-
-def network_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a model's configuration that its network is built from."""
-    names = ("kind", "vocabulary", "labels", "embedding", "hidden", "label_dim")
-    return {name: config[name] for name in names if name in config}
-
-
-def float_evaluation(
-    arrays: Arrays, config: Mapping[str, Any], tokens: Ragged, labels: NDArray[np.int64]
-) -> Evaluation:
-    """Measure a float model like a quantized one."""
-    model = from_arrays(dict(arrays), network_config(config))
-    scores = score(model, tokens)
-    nll = scores.nll(labels)
-    return Evaluation(
-        scores.log_scores,
-        nll,
-        scores.predicted.astype(np.int64),
-        nll.astype(np.float32),
-        scores.mean_abs_h,
-    )
+    documents, labels = labelled(places, tokens)
+    return reference_on(model.kind, arrays, config, documents, labels)

@@ -7,7 +7,6 @@ leaves nothing behind and is simply done again.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +22,6 @@ from calibkit.engine.plain import Evaluation, evaluate
 from calibkit.engine.shifts import FLOAT_QUANTIZED, activation_shifts, weight_shifts
 from calibkit.errors import StoreDamaged
 from calibkit.identity import HARNESS
-from calibkit.measure.collapse import Behaviour, flags
 from calibkit.measure.shift import Shift, shift_between
 from calibkit.models.checkpoints import model_id, to_arrays
 from calibkit.models.settings import settings_from_dict
@@ -35,13 +33,11 @@ from calibkit.store.artefacts import Artefacts
 from calibkit.store.fragments import write_fragment
 from calibkit.sweep.clock import Clock, peak_mb
 from calibkit.sweep.executors import Report
+from calibkit.sweep.float_side import collapse_flags, first, float_evaluation
 from calibkit.sweep.jobs import BaselineJob, CellJob, Job, NoiseLevel, TrainJob
 from calibkit.sweep.rows import Rows, fragment, level_columns, measured_name, now
 from calibkit.sweep.shared import (
-    FIRST_DOCUMENTS,
     artefacts,
-    first,
-    float_evaluation,
     float_model,
     float_reference,
     float_token_nll,
@@ -225,7 +221,7 @@ def measure_cell(job: CellJob) -> None:
             clean = found
         with clock.stage("rows"):
             measured = rows.add(job.cell_id, level, found, labels)
-            marks = _flags(job, level, done, found, measured["majority_share"])
+            marks = _flags(job, level, done, found)
         seconds = time.perf_counter() - start
         measured |= {"flags": ",".join(marks), "seconds": seconds}
         measured |= {"run_id": job.run_id, "measured_at": now()}
@@ -258,22 +254,11 @@ def measure_cell(job: CellJob) -> None:
     write_fragment(places.fragments, name, fragment("cell", rows.tables()))
 
 
-def _flags(
-    job: CellJob, level: NoiseLevel, done: Calibrated, found: Evaluation, majority_share: float
-) -> tuple[str, ...]:
+def _flags(job: CellJob, level: NoiseLevel, done: Calibrated, found: Evaluation) -> tuple[str, ...]:
     """Compare with the float model on the first documents of the level, ranges on clean ones."""
     expected = float_reference(job.places, job.model, level.tokens).behaviour
     largest = float_reference(job.places, job.model, job.test.clean_tokens).largest
-    assert found.state_spread is not None
-    nll = float(found.nll[:FIRST_DOCUMENTS].mean())
-    ratios = [t / largest[site] for site, t in done.activation_thresholds.items() if largest[site]]
-    return flags(
-        Behaviour(found.mean_abs_h, found.state_spread, nll),
-        expected,
-        majority_share=majority_share,
-        chance_nll=math.log(job.test.labels) if job.model.kind == "discriminative" else 0.0,
-        range_ratio=max(ratios, default=0.0),
-    )
+    return collapse_flags(job.model.kind, done, found, expected, largest)
 
 
 def _calibrated(job: CellJob, arrays: Arrays, scheme: Scheme, clock: Clock) -> Calibrated:
