@@ -39,7 +39,7 @@ class Documents:
 def find_corpus(con: DuckDBPyConnection, name: str) -> Corpus:
     """Return the latest version of the corpus called ``name``; UnknownName when there is none."""
     found = con.execute(
-        "SELECT corpus_id, version FROM corpora WHERE name = ?"
+        "SELECT corpus_id FROM corpora WHERE name = ?"
         " ORDER BY CAST(version AS INTEGER) DESC LIMIT 1",
         [name],
     ).fetchall()
@@ -51,7 +51,14 @@ def find_corpus(con: DuckDBPyConnection, name: str) -> Corpus:
             known,
             f"; `calibkit ingest {name} --train FILE --valid FILE --test FILE` makes it",
         )
-    corpus_id, version = found[0]
+    return corpus_by_id(con, found[0][0])
+
+
+def corpus_by_id(con: DuckDBPyConnection, corpus_id: str) -> Corpus:
+    """Return one version of a corpus, which must be there."""
+    ((name, version),) = con.execute(
+        "SELECT name, version FROM corpora WHERE corpus_id = ?", [corpus_id]
+    ).fetchall()
     labels = con.execute(
         "SELECT label FROM labels WHERE corpus_id = ? ORDER BY label_id", [corpus_id]
     ).fetchall()
