@@ -376,7 +376,8 @@ def test_what_the_page_says_is_refused_is_refused():
         assert f"`{key if value is True else value}`" in told
     assert unsupported(SchemeSettings(rounding={"gates": "gpfq"}))
     assert unsupported(SchemeSettings(symmetric=False)) and "asymmetric ranges" in told
-    assert unsupported(SchemeSettings(arithmetic="integer")) and "integer arithmetic" in told
+    assert not unsupported(SchemeSettings(arithmetic="integer"))
+    assert "`quantize: {arithmetic: integer}`" in README
 
 
 def test_the_presets_of_the_page_are_those_of_the_package():

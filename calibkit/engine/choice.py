@@ -1,8 +1,9 @@
 """Which implementation computes the hidden states and token likelihoods of a frozen network.
 
 The engine is a matter of time only: each one gives the same hidden states bit for bit, or is not
-used. What does change numbers, in their last digits, is the arithmetic of the token likelihoods;
-that is part of a scheme, hence of a cell's identity, and never depends on what a machine has.
+used. What does change numbers is the arithmetic: of the token likelihoods, in their last digits
+(float-native), or of everything (integer). It is part of a scheme, hence of a cell's identity, and
+never depends on what a machine has.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from torch import Tensor
 
 from calibkit.engine import native
 from calibkit.engine.batches import Batch, make_batch
+from calibkit.engine.integer import IntegerClassifier, IntegerDecoder, IntegerLSTM
 from calibkit.engine.mirror import SMALLEST_PRODUCT, Mirror
 from calibkit.engine.native.decoder import NativeDecoder
+from calibkit.engine.native.integer import NativeIntegerDecoder, NativeIntegerLSTM
 from calibkit.engine.native.mirror import NativeMirror
-from calibkit.engine.plain import Decoder, Kernels, States, brevitas_states
+from calibkit.engine.plain import Head, Kernels, States, brevitas_states, float_head
 from calibkit.errors import BadInput
-from calibkit.quantize.networks import QuantClassifier, QuantGenerative
+from calibkit.quantize.networks import QuantClassifier, QuantDiscriminative, QuantGenerative
 from calibkit.quantize.schemes import Arithmetic
 from calibkit.ragged import Ragged
 
@@ -32,6 +35,7 @@ Engine = Literal["auto", "plain", "torch", "native"]
 ENGINES: tuple[Engine, ...] = ("auto", "plain", "torch", "native")
 
 PROBE_DOCUMENTS = 16
+PROBE_TOKENS = 64
 
 
 def kernels_by(
@@ -44,12 +48,59 @@ def kernels_by(
     """Return what evaluates a calibrated network: hidden states by engine, scores by arithmetic.
 
     Raises BadInput for the engine native, and for the arithmetic float-native, on a machine
-    without the native kernels: another arithmetic would be another cell.
+    without the native kernels: another arithmetic would be another cell. Under arithmetic integer,
+    every engine gives the same numbers.
     """
-    decoder = NativeDecoder if arithmetic == "float-native" else Decoder
-    if decoder is NativeDecoder:
+    if arithmetic == "integer":
+        return integer_kernels(engine, network, tokens)
+    head = native_head if arithmetic == "float-native" else float_head
+    if head is native_head:
         native.levels()  # say at once, for either kind of model, that there are no kernels
-    return Kernels(states_by(engine, network, tokens), decoder)
+    return Kernels(states_by(engine, network, tokens), head)
+
+
+def native_head(network: QuantClassifier) -> Head:
+    """Return the head of a network in the arithmetic float-native."""
+    return NativeDecoder(network) if isinstance(network, QuantGenerative) else float_head(network)
+
+
+def integer_kernels(engine: Engine, network: QuantClassifier, tokens: Ragged) -> Kernels:
+    """Return what evaluates a calibrated network in the arithmetic integer.
+
+    plain and torch: the reference. native: the compiled kernels, which give the same numbers.
+    auto: these where there are any, after a look at some of ``tokens``. Raises BadInput for native
+    without its kernels, and for a network whose scales integers cannot hold.
+    """
+    if engine == "native":
+        native.levels()
+    if engine == "native" or (engine == "auto" and native.available()):
+        lstm: IntegerLSTM = NativeIntegerLSTM.of(network)
+        head = _integer_head(network, compiled=True)
+        if engine == "native" or equals_reference(lstm, head, tokens):
+            return Kernels(lstm.states, lambda _: head)
+        log.warning("the native integer kernels are wrong on this machine; using torch")
+    lstm, head = IntegerLSTM.of(network), _integer_head(network, compiled=False)
+    return Kernels(lstm.states, lambda _: head)
+
+
+def _integer_head(network: QuantClassifier, *, compiled: bool) -> Head:
+    if isinstance(network, QuantGenerative):
+        return (NativeIntegerDecoder if compiled else IntegerDecoder).of(network)
+    assert isinstance(network, QuantDiscriminative)
+    return IntegerClassifier.of(network)
+
+
+def equals_reference(lstm: IntegerLSTM, head: Head, tokens: Ragged) -> bool:
+    """Return whether native states and sums are those of the torch implementation on a probe."""
+    with torch.inference_mode():
+        one = probe(tokens, drop_last=isinstance(head, IntegerDecoder))
+        expected = IntegerLSTM.states(lstm, one)
+        same = torch.equal(lstm.states(one), expected)
+        if same and isinstance(head, IntegerDecoder):
+            codes = head.codes(expected[:PROBE_TOKENS])
+            pairs = zip(head.sums(codes), IntegerDecoder.sums(head, codes), strict=True)
+            same = all(torch.equal(ours, theirs) for ours, theirs in pairs)
+    return same
 
 
 def states_by(engine: Engine, network: QuantClassifier, tokens: Ragged) -> States:

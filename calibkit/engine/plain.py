@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -86,28 +87,21 @@ def evaluate(
     magnitude, values = 0.0, 0
     chosen = kernels or Kernels(brevitas_states(network))
     with torch.inference_mode():
-        head = chosen.decoder(network) if isinstance(network, QuantGenerative) else None
-        for one in batches(tokens, drop_last=head is not None, size=batch):
+        head = chosen.head(network)
+        for one in batches(tokens, drop_last=isinstance(network, QuantGenerative), size=batch):
             packed = chosen.states(one)
             magnitude += float(np.abs(packed.numpy()).sum(dtype=np.float64))
             values += packed.numel()
             last.append(one.last(packed).numpy())
-            if head is not None:
-                found, token_nll = head.score(one, packed, tokens, labels)
-                scores[one.rows] = found
+            scores[one.rows], token_nll = head.score(one, packed, tokens, labels)
+            if token_nll is not None:
                 token_parts.append(token_nll)
-            else:
-                assert isinstance(network, QuantDiscriminative)
-                logits = classifier_logits(network, one.mean(packed))
-                scores[one.rows] = torch.log_softmax(logits, dim=1).numpy()
     nll = -scores[np.arange(len(tokens)), labels]
-    if head is None:
-        token_parts = [nll.astype(np.float32)]
     return Evaluation(
         scores,
         nll,
         scores.argmax(axis=1).astype(np.int64),
-        np.concatenate(token_parts),
+        np.concatenate(token_parts) if token_parts else nll.astype(np.float32),
         magnitude / max(values, 1),
         state_spread(np.concatenate(last)),
     )
@@ -140,6 +134,34 @@ def classifier_logits(network: QuantDiscriminative, pooled: Tensor) -> Tensor:
     bias = layer(torch.zeros_like(pooled[:1])).to(torch.float64)  # quantized as Brevitas does
     exact: Tensor = (codes @ weight_codes.T + torch.round(bias / unit)) * unit
     return exact
+
+
+class Head(Protocol):
+    """What turns the hidden states of a batch into label scores."""
+
+    def score(
+        self, one: Batch, packed: Tensor, tokens: Ragged, labels: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
+        """Return scores (n, labels) in nats, and cross-entropies of the true labels' tokens.
+
+        packed: hidden states (total, hidden); tokens, labels: of all documents, which ``one.rows``
+        indexes. Cross-entropies (total,) of the tokens that follow, or None from a model that
+        predicts labels alone. Equal best scores mean a tie, which goes to the lowest label.
+        """
+
+
+class Classifier:
+    """A discriminative network's pooling and linear layer, as Brevitas computes them."""
+
+    def __init__(self, network: QuantDiscriminative) -> None:
+        self.network = network
+
+    def score(
+        self, one: Batch, packed: Tensor, tokens: Ragged, labels: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], None]:
+        """Return log p(y | x) (n, labels) of a batch."""
+        logits = classifier_logits(self.network, one.mean(packed))
+        return torch.log_softmax(logits, dim=1).numpy(), None
 
 
 class Decoder:
@@ -177,15 +199,23 @@ class Decoder:
         return (summed + self.log_prior).numpy(), token_nll.to(torch.float32).numpy()
 
 
+def float_head(network: QuantClassifier) -> Head:
+    """Return the head of a network in float arithmetic, by torch."""
+    if isinstance(network, QuantGenerative):
+        return Decoder(network)
+    assert isinstance(network, QuantDiscriminative)
+    return Classifier(network)
+
+
 @dataclass(frozen=True)
 class Kernels:
-    """What computes the two costly parts of an evaluation.
+    """What computes the two parts of an evaluation.
 
-    states: the packed hidden states of a batch. decoder: makes a generative network's decoder.
+    states: the packed hidden states of a batch. head: makes what turns them into scores.
     """
 
     states: States
-    decoder: Callable[[QuantGenerative], Decoder] = Decoder
+    head: Callable[[Any], Head] = float_head
 
 
 def next_tokens(one: Batch, tokens: Ragged) -> Tensor:

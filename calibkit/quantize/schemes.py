@@ -103,6 +103,8 @@ class SchemeSettings(BaseModel):
     cell_guard: bool | None = None
     """Cap the range of ``lstm.cell`` where its step would be so wide that the LSTM goes dead."""
     arithmetic: Arithmetic | None = None
+    """float-torch: Brevitas's numbers. float-native: these, but for the last digits of likelihoods.
+    integer: whole numbers alone, the same on every machine."""
 
 
 @dataclass(frozen=True)
@@ -263,8 +265,6 @@ def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
         for key in flags
         if getattr(settings, key)
     ]
-    if settings.arithmetic == "integer":
-        refuse(("arithmetic",), settings.arithmetic, "float-torch or float-native")
     return found + _contradictions(settings)
 
 

@@ -98,7 +98,8 @@ def library() -> Any:
     if reason:
         raise BadInput(
             f"the native kernels are not available: {reason}. Use --engine auto, torch or plain, "
-            "and arithmetic float-torch; or install a C++17 compiler and reinstall calibkit"
+            "and arithmetic float-torch or integer; or install a C++17 compiler and reinstall "
+            "calibkit"
         )
     return _load()[0]
 
