@@ -17,8 +17,9 @@ from calibkit.corpora.noise import noise_kinds
 from calibkit.errors import BadInput, CalibkitError, nearest, unknown_name
 from calibkit.models.settings import KINDS, settings_from
 from calibkit.policies import parameter_problems
-from calibkit.quantize.schemes import SchemeSettings, unmatched_patterns, unsupported
+from calibkit.quantize.schemes import PRESETS, SchemeSettings, unmatched_patterns, unsupported
 from calibkit.recipe.model import AXES, MOST_CELLS
+from calibkit.recipe.recipe import settings_under
 from calibkit.recipe.wording import found
 from calibkit.recipe.yaml_source import Path
 
@@ -154,42 +155,70 @@ def _scheme_settings(values: Mapping[str, Any]) -> SchemeSettings:
 
 def _quantize(document: Mapping[str, Any]) -> Problems:
     settings = _scheme_settings(_section(document, "quantize"))
-    grid = _section(document, "grid")
+    schemes = {
+        alias: _scheme_settings(section)
+        for alias, section in _section(document, "schemes").items()
+        if isinstance(section, Mapping)
+    }
     models = _section(document, "models")
-    names = [name for name in _entries(grid, "model") if isinstance(name, str)]
+    names = [name for name in _entries(_section(document, "grid"), "model") if _is_name(name)]
     sections = {name: models[name] for name in names if isinstance(models.get(name), Mapping)}
     kinds = {kind_of(alias, section) for alias, section in sections.items()}
     known = tuple(kind for kind in KINDS if kind in kinds)
-    for path, message in unmatched_patterns(settings, known) if known else []:
-        yield ("quantize", *path), message
-    yield from _schemes(settings, grid)
+    written: list[tuple[Path, SchemeSettings]] = [(("quantize",), settings)]
+    written += [(("schemes", alias), own) for alias, own in schemes.items()]
+    for path, own in written:
+        for key, message in unmatched_patterns(own, known) if known else []:
+            yield (*path, *key), message
+    for alias in schemes:
+        if alias in PRESETS:
+            yield ("schemes", alias), "this is the name of a preset; choose another alias"
+    yield from _schemes(settings, schemes, _section(document, "grid"))
 
 
-def _schemes(settings: SchemeSettings, grid: Mapping[str, Any]) -> Problems:
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _schemes(
+    quantize: SchemeSettings, schemes: Mapping[str, SchemeSettings], grid: Mapping[str, Any]
+) -> Problems:
     """What is wrong with the settings under any value of the axes that change them, said once.
 
-    The axis ``preset`` replaces the preset of ``quantize:``; its rounding is looked at even where
-    an axis replaces that too.
+    The axis ``preset`` replaces the preset of ``quantize:`` or puts a scheme's settings over
+    them; its rounding is looked at even where an axis replaces that too.
     """
-    listed: dict[str, list[tuple[int | None, Any]]] = {"preset": [], "rounding": []}
-    for axis, values in listed.items():
-        for index, value in enumerate(_entries(grid, axis)):
-            if axis in _scheme_settings({axis: value}).model_fields_set:
-                values.append((index, value))
-    if not listed["preset"]:
-        listed["preset"].append((None, settings.preset))
-    if settings.rounding is not None or not listed["rounding"]:
-        listed["rounding"].append((None, settings.rounding))
+    names: list[str | None] = []
+    for index, name in enumerate(_entries(grid, "preset")):
+        if not _is_name(name):
+            continue
+        if name in PRESETS or name in schemes:
+            names.append(name)
+        else:
+            known = [*PRESETS, *schemes]
+            yield ("grid", "preset", index), unknown_name("preset or scheme", name, known)
+    roundings = [
+        (index, value)
+        for index, value in enumerate(_entries(grid, "rounding"))
+        if "rounding" in _scheme_settings({"rounding": value}).model_fields_set
+    ]
     said: set[tuple[Path, str]] = set()
-    for (_, preset), (place, rounding) in product(listed["preset"], listed["rounding"]):
-        tried = settings.model_copy(update={"preset": preset, "rounding": rounding})
-        for path, message in unsupported(tried):
-            where: Path = ("quantize", *path)
-            if path[0] == "rounding" and place is not None:
-                where = ("grid", "rounding", place)
-            if (where, message) not in said:
-                said.add((where, message))
-                yield where, message
+    for name in names or [None]:
+        settings = settings_under(name, quantize, schemes)
+        own = schemes[name].model_fields_set if name is not None and name in schemes else set()
+        listed: list[tuple[int | None, Any]] = list(roundings)
+        if settings.rounding is not None or not listed:
+            listed.append((None, settings.rounding))
+        for place, rounding in listed:
+            tried = settings.model_copy(update={"rounding": rounding})
+            for path, message in unsupported(tried):
+                where: Path = ("schemes", str(name)) if path[0] in own else ("quantize",)
+                where = (*where, *path)
+                if path[0] == "rounding" and place is not None:
+                    where = ("grid", "rounding", place)
+                if (where, message) not in said:
+                    said.add((where, message))
+                    yield where, message
 
 
 def _exclude(document: Mapping[str, Any]) -> Problems:

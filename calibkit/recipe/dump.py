@@ -42,6 +42,11 @@ def recipe_document(recipe: Recipe) -> dict[str, Any]:
     document["models"] = {alias: _model(choice) for alias, choice in recipe.models.items()}
     document["policies"] = {alias: _policy(choice) for alias, choice in recipe.policies.items()}
     document["quantize"] = recipe.quantize.model_dump(mode="json", exclude_none=True)
+    if recipe.schemes:
+        document["schemes"] = {
+            alias: settings.model_dump(mode="json", exclude_unset=True)
+            for alias, settings in recipe.schemes.items()
+        }
     axes = ("model", "policy", "size", "seed", "bits", "rounding", "preset")
     values = {axis: getattr(recipe.grid, axis) for axis in axes}
     document["grid"] = {axis: list(found) for axis, found in values.items() if found is not None}

@@ -121,6 +121,7 @@ def _recipe(document: RecipeDocument, text: str) -> Recipe:
         models={alias: _model(alias, section) for alias, section in document.models.items()},
         policies={alias: _policy(alias, section) for alias, section in document.policies.items()},
         quantize=document.quantize,
+        schemes=dict(document.schemes),
         grid=Grid(
             model=tuple(grid.model),
             policy=tuple(grid.policy),

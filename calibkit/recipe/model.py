@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from calibkit.quantize.schemes import Bits, Preset, Rounding, SchemeSettings
+from calibkit.quantize.schemes import Bits, Rounding, SchemeSettings
 
 Split = Literal["train", "valid", "test"]
 Distribution = Literal["weights", "activations", "token-nll"]
@@ -116,7 +116,8 @@ class GridSection(Strict):
     bits: Annotated[list[Bits], Field(min_length=1)]
     rounding: Annotated[list[Rounding], Field(min_length=1)] | None = None
     """An absent axis takes its value from ``quantize``, then from the preset."""
-    preset: Annotated[list[Preset], Field(min_length=1)] | None = None
+    preset: Annotated[list[str], Field(min_length=1)] | None = None
+    """Presets, and aliases of ``schemes``."""
 
 
 def _one_or_more(kind: str) -> Any:
@@ -165,6 +166,9 @@ class RecipeDocument(Strict):
     models: Annotated[dict[Alias, ModelSection], Field(min_length=1)]
     policies: Annotated[dict[Alias, PolicySection], Field(min_length=1)]
     quantize: SchemeSettings = SchemeSettings()
+    schemes: dict[Alias, SchemeSettings] = {}
+    """Alias -> settings that override those of ``quantize``, key by key; ``grid.preset`` names
+    aliases like presets."""
     grid: GridSection
     exclude: list[ExcludeEntry] = []
     measure: MeasureSection = MeasureSection()
@@ -180,11 +184,13 @@ def keys_of(path: tuple[str | int, ...]) -> list[str] | None:
         "exclude": ExcludeEntry,
         "measure": MeasureSection,
     }
-    if path == ("quantize", "rounding"):
+    if path == ("quantize", "rounding") or (path[:1] == ("schemes",) and path[2:] == ("rounding",)):
         return ["linear", "gates", "embedding"]
     depth = 2 if path[:1] == ("exclude",) else 1
     if not path:
         model: type[BaseModel] = RecipeDocument
+    elif len(path) == 2 and path[0] == "schemes":
+        model = SchemeSettings
     elif len(path) == depth and path[0] in sections:
         model = sections[str(path[0])]
     else:

@@ -11,7 +11,6 @@ from calibkit.identity import canonical, content_id
 from calibkit.models.settings import Kind, ModelSettings
 from calibkit.policies import Policy
 from calibkit.quantize.schemes import (
-    Preset,
     Rounding,
     Scheme,
     SchemeSettings,
@@ -77,7 +76,8 @@ class Grid:
     seed: tuple[int, ...]
     bits: tuple[int, ...]
     rounding: tuple[Rounding, ...] | None = None
-    preset: tuple[Preset, ...] | None = None
+    preset: tuple[str, ...] | None = None
+    """Presets, and aliases of the recipe's schemes."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ class Recipe:
     models: Mapping[str, ModelChoice]
     policies: Mapping[str, PolicyChoice]
     quantize: SchemeSettings
+    schemes: Mapping[str, SchemeSettings]
     grid: Grid
     exclude: tuple[Exclusion, ...]
     measure: Measure
@@ -195,7 +196,7 @@ class Recipe:
             payload["limit_documents"] = limit_documents
         return content_id("recipe", payload)
 
-    def _scheme_positions(self) -> list[tuple[int, Rounding | None, Preset | None]]:
+    def _scheme_positions(self) -> list[tuple[int, Rounding | None, str | None]]:
         grid = self.grid
         return list(product(grid.bits, grid.rounding or (None,), grid.preset or (None,)))
 
@@ -205,5 +206,18 @@ class Recipe:
             named = [bits, rounding_name(scheme), preset or self.quantize.preset, scheme.id]
             yield canonical(named)
 
-    def _scheme(self, bits: int, rounding: Rounding | None, preset: Preset | None) -> Scheme:
-        return resolve(self.quantize, bits=bits, rounding=rounding, preset=preset)
+    def _scheme(self, bits: int, rounding: Rounding | None, preset: str | None) -> Scheme:
+        settings = settings_under(preset, self.quantize, self.schemes)
+        return resolve(settings, bits=bits, rounding=rounding)
+
+
+def settings_under(
+    name: str | None, quantize: SchemeSettings, schemes: Mapping[str, SchemeSettings]
+) -> SchemeSettings:
+    """Return the settings of one value of the axis ``preset``: a preset, an alias, or no axis."""
+    if name is None:
+        return quantize
+    own = schemes.get(name)
+    if own is None:
+        return quantize.model_copy(update={"preset": name})
+    return quantize.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})

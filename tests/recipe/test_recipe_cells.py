@@ -13,7 +13,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibkit.errors import BadInput
+from calibkit.errors import BadInput, RecipeError
+from calibkit.quantize.schemes import resolve, settings_from
 from calibkit.recipe import Recipe, dump_recipe, load_recipe, parse_recipe, recipe_schema
 from calibkit.recipe.dump import recipe_document
 from calibkit.recipe.yaml_source import read_source
@@ -290,3 +291,34 @@ def test_loading_a_recipe_needs_no_heavy_library() -> None:
 def test_a_recipe_error_is_bad_input(right: str) -> None:
     with pytest.raises(BadInput):
         parse_recipe(right.replace("name: example", "name: [x]"))
+
+
+def test_a_scheme_of_the_recipe_is_a_value_of_the_axis_preset(right: str) -> None:
+    text = right.replace("rounding: [nearest, gpfq]", "preset: [robust, plain, mine]")
+    text = text.replace(
+        "quantize: {preset: brevitas-default}",
+        "quantize: {preset: robust, rounding: nearest}\n"
+        "schemes: {plain: {ranges: mse}, mine: {preset: paper, rounding: gpfq}}",
+    )
+    recipe = parse_recipe(text)
+    found = {cell.preset: cell.scheme for cell in recipe.cells() if cell.bits == 4}
+    quantize = settings_from({"preset": "robust", "rounding": "nearest"})
+    assert found == {
+        "robust": resolve(quantize, bits=4),
+        "plain": resolve(quantize.model_copy(update={"ranges": "mse"}), bits=4),
+        "mine": resolve(settings_from({"preset": "paper", "rounding": "gpfq"}), bits=4),
+    }
+    again = parse_recipe(dump_recipe(recipe))
+    assert list(again.cells()) == list(recipe.cells())
+    assert again.id() == recipe.id()
+
+
+def test_a_scheme_that_contradicts_itself_is_told_where_it_stands(right: str) -> None:
+    text = right.replace("rounding: [nearest, gpfq]", "preset: [robust, mine]")
+    text = text.replace(
+        "quantize: {preset: brevitas-default}", "schemes: {mine: {preset: paper, ranges: mse}}"
+    )
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(text, "r.yaml")
+    (problem,) = caught.value.problems
+    assert problem.startswith("r.yaml:10:33: schemes.mine.ranges: observer brevitas")

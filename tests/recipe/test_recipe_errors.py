@@ -11,7 +11,8 @@ from calibkit.recipe import load_recipe, parse_recipe
 
 SLUG = "use small letters, digits, '-' and '_', at most 64, a letter or digit first"
 SECTIONS = (
-    "calibkit, name, about, corpus, models, policies, quantize, grid, exclude, measure, claims"
+    "calibkit, name, about, corpus, models, policies, quantize, schemes, grid, exclude, "
+    "measure, claims"
 )
 
 # (what the right recipe says, what is written instead, every problem that must be reported)
@@ -124,7 +125,15 @@ MISTAKES = [
     ("[nearest, gpfq]", "[nearest, gptq]", "17:23: grid.rounding[1]: 'gptq' is not supported by "
      "this version; use nearest, gpfq"),
     ("rounding: [nearest, gpfq]", "preset: [brevitas-default, papr]",
-     "17:30: grid.preset[1]: 'papr' is not allowed; did you mean 'paper'?"),
+     "17:30: grid.preset[1]: no preset or scheme is called 'papr'; did you mean 'paper'?"),
+    ("quantize: {preset: brevitas-default}", "schemes: {robust: {ranges: mse}}",
+     "10:11: schemes.robust: this is the name of a preset; choose another alias"),
+    ("quantize: {preset: brevitas-default}", "schemes: {mine: {ranges: mae}}",
+     "10:18: schemes.mine.ranges: 'mae' is not *"),
+    ("quantize: {preset: brevitas-default}", "schemes: {mine: {rangs: mse}}",
+     "10:18: schemes.mine.rangs: unknown key; did you mean 'ranges'?"),
+    ("quantize: {preset: brevitas-default}", "schemes: {mine: {bits: {lstm.sel: 8}}}",
+     "10:25: schemes.mine.bits.'lstm.sel': *"),
     # quantize
     ("preset: brevitas-default", "symmetric: no",
      "10:12: quantize.symmetric: expected true or false, found 'no'"),
