@@ -368,7 +368,7 @@ def test_what_the_page_says_is_refused_is_refused():
     (told,) = re.findall(r"^- Refused by name for now: (.*?)\.\n- ", README, re.S | re.M)
     roundings = ("gptq", "qronos", "least-squares", "distill")
     refused: list[dict[str, Any]] = [{"rounding": n} for n in roundings]
-    flags = ("dynamic", "bias_correction")
+    flags = ("bias_correction",)
     refused += [{name: True} for name in flags]
     for settings in refused:
         ((key, value),) = settings.items()

@@ -14,6 +14,8 @@ from calibkit.engine.gram import linear_gram
 from calibkit.engine.statistics import collect_statistics
 from calibkit.errors import BadInput
 from calibkit.quantize.networks import (
+    DYNAMIC,
+    QUANTIZED,
     Arrays,
     QuantClassifier,
     activation_impl,
@@ -40,8 +42,9 @@ from calibkit.ragged import Ragged
 class Calibrated:
     """A frozen quantized network and what was chosen for it.
 
-    thresholds: per activation site. codes: integer codes of the linear layer as chosen by the
-    scheme's rounding, and as nearest rounding would have them, (rows, columns) int8.
+    thresholds: per activation site, none where the scheme is dynamic. codes: integer codes of the
+    linear layer as chosen by the scheme's rounding, and as nearest rounding would have them,
+    (rows, columns) int8.
     """
 
     network: QuantClassifier
@@ -68,14 +71,16 @@ def calibrate(
     if not len(subset):
         raise BadInput("the calibration subset is empty; ranges need at least one document")
     with torch.inference_mode():
-        if scheme.observer == "brevitas":
+        if scheme.dynamic:
+            thresholds = {}
+        elif scheme.observer == "brevitas":
             thresholds = brevitas_thresholds(kind, arrays, subset, scheme)
         else:
             if statistics is None:
                 statistics = collect_statistics(kind, arrays, subset, percentile=scheme.percentile)
             thresholds = activation_thresholds(kind, statistics, scheme)
         weights = weight_thresholds(kind, arrays, scheme)
-        network = build(kind, arrays)
+        network = build(kind, arrays, DYNAMIC if scheme.dynamic else QUANTIZED)
         install(network, scheme, weights, thresholds)
         name = linear_name(kind)
         bits = scheme.bits_of(name)

@@ -23,7 +23,14 @@ from calibkit.engine.mirror import SMALLEST_PRODUCT, Mirror
 from calibkit.engine.native.decoder import NativeDecoder
 from calibkit.engine.native.integer import NativeIntegerDecoder, NativeIntegerLSTM
 from calibkit.engine.native.mirror import NativeMirror
-from calibkit.engine.plain import Head, Kernels, States, brevitas_states, float_head
+from calibkit.engine.plain import (
+    Head,
+    Kernels,
+    States,
+    brevitas_states,
+    defining_states,
+    float_head,
+)
 from calibkit.errors import BadInput
 from calibkit.quantize.networks import QuantClassifier, QuantDiscriminative, QuantGenerative
 from calibkit.quantize.schemes import Arithmetic
@@ -109,10 +116,10 @@ def states_by(engine: Engine, network: QuantClassifier, tokens: Ragged) -> State
     plain: Brevitas's layers. torch: the step loop of `Mirror`. native: the same in C++. auto: the
     fastest of them that gives the very numbers that Brevitas gives on some of ``tokens``.
     Raises BadInput for torch or native where they would give other numbers, and for native
-    without its kernels.
+    without its kernels. A dynamic network has one path only, whatever the engine.
     """
-    if engine == "plain":
-        return brevitas_states(network)
+    if engine == "plain" or network.dynamic:
+        return defining_states(network)
     if engine in ("torch", "native"):
         chosen = Mirror(network) if engine == "torch" else NativeMirror(network)
         if not agrees(network, chosen, tokens):

@@ -1,20 +1,18 @@
 """The torch engine: a frozen quantized LSTM in one step loop, the same numbers as Brevitas.
 
-Every scale is frozen, so a quantizer is four in-place operations; weights are quantized once; the
-input-to-hidden products of all steps are one matrix product; finished documents leave the batch.
+A quantizer is a few operations in place; weights are quantized once; the input-to-hidden products
+of all steps are one matrix product; finished documents leave the batch.
 Each arithmetic step is the one that Brevitas does, in its order, so that states are equal bit for
 bit wherever the BLAS sums a row of 100 products the same way for every shape (`agrees` checks).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from calibkit.engine.batches import Batch
+from calibkit.engine.quantizers import Quantizer, RowQuantizer, quantizer_of, side_by_side
 from calibkit.quantize.networks import (
     QuantClassifier,
     activation_impl,
@@ -31,20 +29,6 @@ COLUMNS = ("input", "forget", "output", "cell")
 """Order of the gates in the mirror's matrices: the three sigmoids side by side."""
 
 
-@dataclass(frozen=True)
-class Quantizer:
-    """A frozen quantizer: scale () or one per column, and the range of its integer codes."""
-
-    scale: Tensor
-    low: Tensor
-    high: Tensor
-
-    def apply_(self, x: Tensor) -> Tensor:
-        """Quantize and dequantize ``x`` in place, with Brevitas's operations."""
-        x.div_(self.scale).round_()
-        return x.clamp_(self.low, self.high).mul_(self.scale)
-
-
 class Mirror:
     """The hidden states of a calibrated, frozen network."""
 
@@ -52,7 +36,7 @@ class Mirror:
         self.network = network
         layer = network.lstm.layers[0][0]
         proxies = activation_proxies(network)
-        self.site = {site: _quantizer(activation_impl(proxies[site])) for site in proxies}
+        self.site = {site: quantizer_of(activation_impl(proxies[site])) for site in proxies}
         gates = gate_modules(network)
         names = [f"lstm.weight_{gate}" for gate in COLUMNS]
         self.input_weight = torch.cat([quantized_weight(network, f"{n}.input") for n in names])
@@ -67,19 +51,9 @@ class Mirror:
         self.accumulator = self._columns([f"lstm.acc_{gate}" for gate in COLUMNS])
         self.sigmoid = self._columns([f"lstm.sigmoid_{gate}" for gate in COLUMNS[:3]])
 
-    def _columns(self, sites: list[str]) -> Quantizer:
+    def _columns(self, sites: list[str]) -> Quantizer | RowQuantizer:
         """Put the quantizers of several gates side by side, one column block each."""
-        found = [self.site[site] for site in sites]
-        width = self.hidden_size
-
-        def spread(values: list[Tensor]) -> Tensor:
-            return torch.cat([value.reshape(1).expand(width) for value in values])
-
-        return Quantizer(
-            spread([q.scale for q in found]),
-            spread([q.low for q in found]),
-            spread([q.high for q in found]),
-        )
+        return side_by_side([self.site[site] for site in sites], self.hidden_size)
 
     def states(self, batch: Batch) -> Tensor:
         """Return the hidden states (total, hidden) of the batch's packed positions."""
@@ -136,13 +110,3 @@ class Mirror:
             kept["lstm.cell"] = every[2:5]
             kept["lstm.tanh_hidden"] = [every[5]]
         return found
-
-
-def _quantizer(impl: Any) -> Quantizer:
-    """Read scale and integer range from a frozen Brevitas activation quantizer."""
-    _, scale, _, bits = impl(torch.zeros(1))
-    signed = bool(impl.int_quant.signed)
-    width = int(bits)
-    low = -(2 ** (width - 1)) if signed else 0
-    high = 2 ** (width - 1) - 1 if signed else 2**width - 1
-    return Quantizer(scale.detach(), torch.tensor(float(low)), torch.tensor(float(high)))

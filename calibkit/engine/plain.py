@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calibkit.engine.batches import BATCH, Batch, batches
+from calibkit.engine.mirror import Mirror
 from calibkit.measure.collapse import state_spread
 from calibkit.models.likelihood import label_token_log_probs
 from calibkit.quantize.networks import (
@@ -55,6 +56,15 @@ def brevitas_states(network: QuantClassifier) -> States:
     return lambda one: one.pack(network.hidden_states(one.ids))
 
 
+def defining_states(network: QuantClassifier) -> States:
+    """Return the hidden states that define a network's numbers.
+
+    Brevitas's layers; for a dynamic network the step loop of `Mirror`, because the ranges of its
+    rows carry the rounding noise of every sum on, and no two paths agree on that bit for bit.
+    """
+    return Mirror(network).states if network.dynamic else brevitas_states(network)
+
+
 def padded_states(
     network: QuantClassifier, tokens: Ragged, *, batch: int = BATCH
 ) -> Iterator[tuple[Batch, Tensor]]:
@@ -74,7 +84,7 @@ def evaluate(
 ) -> Evaluation:
     """Return scores, predictions and cross-entropies of all documents.
 
-    kernels: what computes them; Brevitas's layers and the torch decoder when not given.
+    kernels: what computes them; `defining_states` and the torch decoder when not given.
 
     The generative decoder is factored: its input quantizer works element by element, so logits
     are W_h q(h) + (W_v q(v_y) + b), one product over h for all labels. Equal to decoding once a
@@ -85,7 +95,7 @@ def evaluate(
     token_parts: list[NDArray[np.float32]] = []
     last: list[NDArray[np.float32]] = []
     magnitude, values = 0.0, 0
-    chosen = kernels or Kernels(brevitas_states(network))
+    chosen = kernels or Kernels(defining_states(network))
     with torch.inference_mode():
         head = chosen.head(network)
         for one in batches(tokens, drop_last=isinstance(network, QuantGenerative), size=batch):
@@ -123,17 +133,20 @@ def classifier_logits(network: QuantDiscriminative, pooled: Tensor) -> Tensor:
     """
     proxy = activation_proxies(network)["classifier.input"]
     if not proxy.is_quant_enabled:
-        logits: Tensor = network.classifier(pooled)
-        return logits.to(torch.float64)
+        return network.logits(pooled).to(torch.float64)
     value, step = activation_impl(proxy)(pooled)[:2]
     layer = network.classifier
     weight, weight_step = weight_proxies(network)["classifier"].tensor_quant(layer.weight)[:2]
     codes = torch.round(value / step).to(torch.float64)
     weight_codes = torch.round(weight / weight_step).to(torch.float64)
-    unit = (step.to(torch.float64) * weight_step.to(torch.float64)).reshape(-1)
-    bias = layer(torch.zeros_like(pooled[:1])).to(torch.float64)  # quantized as Brevitas does
-    exact: Tensor = (codes @ weight_codes.T + torch.round(bias / unit)) * unit
-    return exact
+    unit: Tensor = step.to(torch.float64).reshape(-1, 1) * weight_step.to(torch.float64).reshape(
+        1, -1
+    )
+    bias = network.logits(torch.zeros_like(pooled[:1])).to(torch.float64)  # as Brevitas has it
+    sums: Tensor = codes @ weight_codes.T
+    if network.dynamic:  # the bias is in no row's unit
+        return sums * unit + bias
+    return (sums + torch.round(bias / unit)) * unit
 
 
 class Head(Protocol):

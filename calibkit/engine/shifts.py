@@ -62,9 +62,9 @@ class FloatSites:
     values: dict[str, Flat]
     ordered: dict[str, Flat]
 
-    def seen_by(self, site: str, scheme: Scheme) -> tuple[Flat, Flat]:
-        """Return what a site's quantizer is shown under the scheme, in order and sorted."""
-        if site != "lstm.io" or not scheme.separate_io:
+    def seen_by(self, site: str, network: QuantClassifier) -> tuple[Flat, Flat]:
+        """Return what a site's quantizer is shown in a network, in order and sorted."""
+        if site != "lstm.io" or site in network.input_sites:
             return self.values[site], self.ordered[site]
         hidden = self.values[site][len(self.values["input"]) :]  # the inputs come first
         return hidden, ordered(hidden)
@@ -89,11 +89,18 @@ def activation_shifts(
     """Return, per activation site, how the quantized network's values differ from the float ones.
 
     tokens: the documents that ``reference`` was made from. Exact over all of their real tokens.
+    A dynamic quantizer has no one range, hence no threshold, clip rate or range use.
     """
     kind = done.network.kind
     found = _quantized_sites(done.network, tokens)
     rows = []
     for site in ACTIVATION_SITES[kind]:
+        values, exact = reference.seen_by(site, done.network)
+        if scheme.dynamic:
+            shift = shift_between("activations", site, FLOAT_QUANTIZED, exact, found[site])
+            error = sqnr_db(values, found[site])
+            rows.append(replace(shift, bits=scheme.bits_of(site), sqnr_db=error))
+            continue
         signed = site not in UNSIGNED_SITES
         bits, threshold = scheme.bits_of(site), done.activation_thresholds[site]
         step = activation_scale(threshold, bits, signed=signed)
@@ -101,7 +108,6 @@ def activation_shifts(
         codes = np.rint(found[site] / np.float32(step)).astype(np.int64)
         counts = np.bincount(codes - low, minlength=high - low + 1)
         levels, counts = np.flatnonzero(counts) + low, counts[counts > 0]
-        values, exact = reference.seen_by(site, scheme)
         shift = shift_to_levels("activations", site, FLOAT_QUANTIZED, exact, levels * step, counts)
         rows.append(
             replace(
@@ -123,10 +129,10 @@ def _quantized_sites(network: QuantClassifier, tokens: Ragged) -> dict[str, Flat
     parts: dict[str, list[list[Tensor]]] = {site: [] for site in sites}
     quantize = activation_impl(activation_proxies(network)[last])
     mirror = Mirror(network)
-    equal = agrees(network, mirror, tokens)
+    equal = network.dynamic or agrees(network, mirror, tokens)
     with torch.inference_mode():
         for one in batches(tokens, drop_last=not isinstance(network, QuantDiscriminative)):
-            enough = equal and len(one.rows) >= SMALLEST_PRODUCT
+            enough = network.dynamic or (equal and len(one.rows) >= SMALLEST_PRODUCT)
             found = mirror.values(one) if enough else _brevitas_values(network, one)
             head = found["lstm.io"][-1]
             if isinstance(network, QuantDiscriminative):

@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from calibkit.quantize.scaling import RowScaling, frozen
 from calibkit.quantize.schemes import ACTIVATION_SITES, GATES, WEIGHT_SITES, Scheme
 
 with warnings.catch_warnings():  # brevitas and torch.jit deprecate each other at import
     warnings.simplefilter("ignore")
     import brevitas.nn as qnn
     from brevitas.core.bit_width import BitWidthConst
-    from brevitas.core.scaling import ParameterScaling
     from brevitas.quant import (
         Int8ActPerTensorFloat,
         Int8WeightPerTensorFloat,
@@ -46,6 +46,9 @@ class Quantizers:
 QUANTIZED = Quantizers(
     Int8WeightPerTensorFloat, Int32Bias, Int8ActPerTensorFloat, Uint8ActPerTensorFloat
 )
+DYNAMIC = Quantizers(Int8WeightPerTensorFloat, None, Int8ActPerTensorFloat, Uint8ActPerTensorFloat)
+"""Without a bias quantizer: an integer bias would need one grid for all rows."""
+
 PORT = Quantizers(None, None, None, None)
 """The same graph with every quantizer off: isolates what the port to Brevitas changes."""
 
@@ -57,6 +60,8 @@ class QuantClassifier(nn.Module):
     embedding: Any
     input: Any
     lstm: Any
+    dynamic = False
+    """Whether every row of activations is quantized over its own range; see `install`."""
 
     def __init__(self, vocabulary: int, embedding: int, hidden: int, with_: Quantizers) -> None:
         super().__init__()
@@ -119,10 +124,17 @@ class QuantDiscriminative(QuantClassifier):
         total = (states * real[:, :, None]).sum(1, dtype=torch.float64)
         return (total / lengths[:, None]).to(states.dtype)
 
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Return logits (batch, labels) of pooled states (batch, hidden)."""
+        if self.dynamic:
+            read = self.classifier.input_quant(pooled)
+            return _linear(self.classifier, read, read.value)
+        found: Tensor = self.classifier(pooled)
+        return found
+
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (batch, labels)."""
-        logits: Tensor = self.classifier(self.pooled(self.hidden_states(ids), lengths))
-        return logits
+        return self.logits(self.pooled(self.hidden_states(ids), lengths))
 
 
 class QuantGenerative(QuantClassifier):
@@ -166,10 +178,8 @@ class QuantGenerative(QuantClassifier):
         if not self.separate_hv:
             logits: Tensor = self.decoder(torch.cat([states, repeated], dim=-1))
             return logits
-        h, weight = self.decoder.input_quant(states), self.decoder.quant_weight()
-        bias = self.decoder.bias_quant(self.decoder.bias, h, weight)
-        inputs = torch.cat([h.value, repeated], dim=-1)
-        return nn.functional.linear(inputs, weight.value, bias.value)
+        h = self.decoder.input_quant(states)
+        return _linear(self.decoder, h, torch.cat([h.value, repeated], dim=-1))
 
     def decoder_labels(self) -> Tensor:
         """Return the label vectors (labels, hidden) as the decoder's matrix product reads them."""
@@ -192,6 +202,16 @@ class QuantGenerative(QuantClassifier):
             token = log_p.gather(-1, targets[..., None])[..., 0]
             columns.append(torch.where(real, token, torch.zeros_like(token)).sum(1))
         return torch.stack(columns, dim=1) + self.log_prior
+
+
+def _linear(layer: Any, quantized: Any, inputs: Tensor) -> Tensor:
+    """Return a Brevitas linear layer's output for inputs that do not share one scale.
+
+    quantized: the quantized tensor whose scale the bias is quantized with, where it is at all.
+    """
+    weight = layer.quant_weight()
+    bias = layer.bias_quant(layer.bias, quantized, weight)
+    return nn.functional.linear(inputs, weight.value, getattr(bias, "value", bias))
 
 
 def build(kind: str, arrays: Arrays, with_: Quantizers = QUANTIZED) -> QuantClassifier:
@@ -345,24 +365,20 @@ def install(
 
     weight_thresholds: () or (rows, 1) float32 per weight site; frozen, so that rounding may edit
     integer codes without the scale following them.
-    activation_thresholds: the largest representable magnitude per activation site.
+    activation_thresholds: the largest representable magnitude per activation site; none where
+    the scheme is dynamic: then every row has a range of its own, so that the input is not quantized
+    twice and the label vectors stay on their grid. Such a network is built with `DYNAMIC`.
     """
     set_bits(network, scheme)
-    network.lstm.layers[0][0].quantize_output_only = scheme.separate_io
+    network.dynamic = scheme.dynamic
+    network.lstm.layers[0][0].quantize_output_only = scheme.separate_io or scheme.dynamic
     if isinstance(network, QuantGenerative):
-        network.separate_hv = scheme.separate_hv
+        network.separate_hv = scheme.separate_hv or scheme.dynamic
     for site, proxy in weight_proxies(network).items():
-        proxy.tensor_quant.scaling_impl = _frozen(weight_thresholds[site])
+        proxy.tensor_quant.scaling_impl = frozen(weight_thresholds[site])
     for site, proxy in activation_proxies(network).items():
-        activation_impl(proxy).scaling_impl = _frozen(np.float32(activation_thresholds[site]))
-
-
-def _frozen(threshold: Any) -> nn.Module:
-    value = torch.tensor(np.asarray(threshold, dtype=np.float32))
-    shape = tuple(value.shape) if value.ndim else None
-    scaling: nn.Module = ParameterScaling(value, scaling_shape=shape, scaling_min_val=1e-10)
-    scaling.requires_grad_(False)  # noqa: FBT003
-    return scaling.eval()
+        scaling = RowScaling() if scheme.dynamic else frozen(activation_thresholds[site])
+        activation_impl(proxy).scaling_impl = scaling
 
 
 def quantized_weight(network: QuantClassifier, name: str) -> Tensor:

@@ -98,6 +98,8 @@ class SchemeSettings(BaseModel):
     """Own scales for h and v in the generative decoder: v keeps the grid of the label embedding,
     and ``decoder.input`` is h's alone."""
     dynamic: bool | None = None
+    """Every row of activations (one document, one step, one site) is quantized over its own range,
+    at the moment of use; no calibration documents. A reference for the others."""
     rounding: dict[Literal["linear", "gates", "embedding"], Rounding] | Rounding | None = None
     bias_correction: bool | None = None
     cell_guard: bool | None = None
@@ -211,13 +213,32 @@ activations at 8 bits.
 """
 
 
+CALIBRATED = (
+    "observer",
+    "observer_batch",
+    "ranges",
+    "percentile",
+    "symmetric",
+    "separate_io",
+    "separate_hv",
+    "cell_guard",
+    "rounding",
+    "bias_correction",
+    "arithmetic",
+)
+"""Settings that dynamic quantization leaves no choice of: it has no calibration documents."""
+
+
 def merged_settings(settings: SchemeSettings) -> dict[str, Any]:
     """Return every setting but the preset: what is given, else what the preset says.
 
     Site patterns of ``bits`` and ``ranges`` are tried in this order: those given, then those of
-    the preset; a word instead of a mapping stands for the pattern ``*``.
+    the preset; a word instead of a mapping stands for the pattern ``*``. Dynamic quantization
+    overrides all that the preset says of calibration documents.
     """
     base = PRESETS[settings.preset]
+    if settings.dynamic:
+        base = base | {key: _BREVITAS_DEFAULT[key] for key in CALIBRATED}
     given = {k: v for k, v in settings.model_dump().items() if v is not None and k != "preset"}
     merged = {**base, **given}
     for key in ("bits", "ranges"):
@@ -259,13 +280,27 @@ def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
         refuse(("rounding",), settings.rounding, "nearest, gpfq")
     if settings.symmetric is False:
         refuse(("symmetric",), False, "true")
-    flags = ("dynamic", "bias_correction")
-    found += [
-        ((key,), "true is not supported by this version; leave it out or write false")
-        for key in flags
-        if getattr(settings, key)
-    ]
-    return found + _contradictions(settings)
+    if settings.bias_correction:
+        message = "true is not supported by this version; leave it out or write false"
+        found.append((("bias_correction",), message))
+    return found + (_not_dynamic(settings) if settings.dynamic else _contradictions(settings))
+
+
+def _not_dynamic(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
+    """Return (key path, message) for settings that dynamic quantization has no use for."""
+    found: list[tuple[tuple[str, ...], str]] = []
+    same = {"symmetric": True, "arithmetic": "float-torch", "rounding": "nearest"}
+    for key in CALIBRATED:
+        value = getattr(settings, key)
+        if value is None or value is False and key != "symmetric" or value == same.get(key):
+            continue
+        message = "under dynamic: true every row of activations has a range of its own"
+        if key in ("rounding", "bias_correction"):
+            message = "dynamic: true uses no calibration documents, which this needs"
+        elif key == "arithmetic":
+            message = f"under dynamic: true there is only the arithmetic {same[key]}"
+        found.append(((key,), f"{message}; leave it out"))
+    return found
 
 
 def _contradictions(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:

@@ -265,7 +265,7 @@ def _calibrated(job: CellJob, arrays: Arrays, scheme: Scheme, clock: Clock) -> C
     """Return the quantized network; Brevitas's observer has its ranges in the stage of rounding."""
     subset, _ = labelled(job.places, job.subset_tokens)
     seen = None
-    if scheme.observer == "calibkit":
+    if scheme.observer == "calibkit" and not scheme.dynamic:
         with clock.stage("calibrate"):
             seen = statistics(job.places, job.model, job.subset_tokens, scheme.percentile)
     with clock.stage("rounding"):

@@ -117,7 +117,14 @@ def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
         ({"preset": "paper", "separate_hv": True}, "separate_hv"),
         ({"observer": "brevitas", "cell_guard": True}, "cell_guard"),
         ({"preset": "robust", "observer": "brevitas", "ranges": "percentile"}, "observer"),
-        ({"dynamic": True}, "dynamic"),
+        ({"dynamic": True, "ranges": "mse"}, "ranges"),
+        ({"dynamic": True, "percentile": 99.0}, "percentile"),
+        ({"dynamic": True, "observer": "brevitas"}, "observer"),
+        ({"dynamic": True, "cell_guard": True}, "cell_guard"),
+        ({"dynamic": True, "separate_io": True}, "separate_io"),
+        ({"dynamic": True, "rounding": "gpfq"}, "rounding"),
+        ({"dynamic": True, "arithmetic": "integer"}, "arithmetic"),
+        ({"dynamic": True, "arithmetic": "float-native"}, "arithmetic"),
         ({"symmetric": False}, "symmetric"),
         ({"observer_batch": 8}, "observer_batch"),
         ({"ranges": "mse", "percentile": 99.0}, "percentile"),
@@ -150,6 +157,19 @@ def test_a_pattern_that_matches_no_quantizer_is_found():
     assert [p for p, _ in unmatched_patterns(settings, ("generative",))] == [("bits", "lsmt.*")]
     both = unmatched_patterns(settings, ("discriminative",))
     assert {p for p, _ in both} == {("bits", "decoder"), ("bits", "lsmt.*")}
+
+
+def test_dynamic_quantization_overrides_what_a_preset_says_of_calibration():
+    plain, paper, robust = (
+        resolve(SchemeSettings(preset=name, dynamic=True), bits=4)
+        for name in ("brevitas-default", "paper", "robust")
+    )
+    assert plain == paper
+    assert robust == replace(plain, weight_ranges="mse")
+    mixed = resolve(SchemeSettings(preset="robust-mixed", dynamic=True), bits=4)
+    assert mixed.bits_of("lstm.cell") == 8
+    nothing = {"cell_guard": False, "separate_io": False, "rounding": "nearest"}
+    assert resolve(settings_from({"dynamic": True, **nothing}), bits=4) == plain
 
 
 def test_own_scales_for_h_and_v_need_a_model_that_has_both():

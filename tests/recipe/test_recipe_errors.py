@@ -157,6 +157,9 @@ MISTAKES = [
      "cell_guard: false",
      "10:28: quantize.observer: observer brevitas only has the estimator percentile (preset "
      "robust); add ranges: percentile"),
+    ("preset: brevitas-default", "dynamic: true",
+     "17:23: grid.rounding[1]: dynamic: true uses no calibration documents, which this needs; "
+     "leave it out"),
     # exclude
     ("exclude: []", "exclude: [{size: 129}]",
      "18:12: exclude[0].size: matches nothing: grid.size has no 129; it has 128, 256"),

@@ -327,6 +327,17 @@ def test_a_dead_network_is_flagged_whatever_its_accuracy(finished, study):
     assert study.one("SELECT flags FROM results WHERE model = 'generative' AND noise = 0") == ""
 
 
+def test_dynamic_cells_do_not_depend_on_their_documents(study):
+    study.run({"quantize": {"dynamic": True}, "grid": {"bits": [8]}})
+    columns = "model, accuracy, nll, mean_abs_h, ks_weights, ks_activations, ks_token_nll"
+    rows = study.rows(f"SELECT {columns} FROM results WHERE noise = 0 ORDER BY model, policy")
+    assert len(rows) == 4
+    assert rows[0] == rows[1] and rows[2] == rows[3]
+    assert study.rows("SELECT DISTINCT threshold FROM activation_shift") == [(None,)]
+    drops = study.rows("SELECT accuracy_drop, flags FROM results")
+    assert all(abs(drop) < 0.1 and flags == "" for drop, flags in drops)
+
+
 def test_noise_that_was_made_is_told(finished):
     rows = finished.rows(
         "SELECT noise_kind, noise, realised_rate, oov_rate, length_drift FROM noise_sets "

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from calibkit.engine.batches import Batch
-from calibkit.engine.mirror import COLUMNS, Mirror, Quantizer
+from calibkit.engine.mirror import COLUMNS, Mirror
 from calibkit.engine.native.layout import in_vectors
 from calibkit.engine.native.library import Level, address, check_memory, levels, library
+from calibkit.engine.quantizers import Quantizer
 from calibkit.quantize.networks import QuantClassifier
 
 _OVERHANG = 16  # the kernels may read, and ignore, one vector past the end of a row
@@ -39,21 +40,27 @@ class NativeMirror(Mirror):
         self.bias_row[:gates] = self.bias
         nonlinear = {gate: torch.sigmoid for gate in COLUMNS[:3]} | {"cell": torch.tanh}
         sites = {gate: f"lstm.sigmoid_{gate}" for gate in COLUMNS[:3]} | {"cell": "lstm.tanh_cell"}
-        accumulators = [self.site[f"lstm.acc_{gate}"] for gate in COLUMNS]
+        accumulators = [self._fixed(f"lstm.acc_{gate}") for gate in COLUMNS]
         self.tables = [
             self.site[sites[gate]].apply_(nonlinear[gate](_levels(accumulator)))
             for gate, accumulator in zip(COLUMNS, accumulators, strict=True)
         ]
-        state = self.site["lstm.cell"]
+        state = self._fixed("lstm.cell")
         self.tables.append(self.site["lstm.tanh_hidden"].apply_(torch.tanh(_levels(state))))
         self.quantizers = np.array(
             [
                 [float(q.scale), float(q.low), float(q.high)]
-                for q in (*accumulators, state, self.site["lstm.io"])
+                for q in (*accumulators, state, self._fixed("lstm.io"))
             ],
             dtype=np.float32,
         )
         self.inputs = self._input_table()
+
+    def _fixed(self, site: str) -> Quantizer:
+        found = self.site[site]
+        if not isinstance(found, Quantizer):
+            raise TypeError(f"{site}: the native kernels need one step for all rows")
+        return found
 
     def _input_table(self) -> Tensor:
         """Return every word's input-to-hidden products, flat, with a vector's overhang."""
