@@ -81,16 +81,13 @@ class IntegerDecoder:
         units = Multipliers.of(read.step * layer.steps * (ONE / LN2), "decoder")
         check(int((matrix.bound * units.values).max()), units.shift, "decoder")
         logits = _label_logits(network, read)
-        tops = logits.amax(dim=0)
         largest = int((matrix.bound * units.values).max() >> units.shift) + 1
         largest += int(logits.abs().max())
         if largest >= LOGIT_BELOW:
             raise too_large("decoder", f"its logits come up to {largest / ONE:.0f} bits")
-        factors = rescaled(power(tops - logits), POWER_BITS - FACTOR_BITS)
         prior = (network.log_prior.to(torch.float64) * (ONE / LN2)).clamp_(min=_LEAST_PRIOR)
         prior = prior.round_().to(torch.int64)
-        logits, tops, factors = (one.to(torch.int32) for one in (logits, tops, factors))
-        return cls(output, table, matrix, units, logits, tops, factors, prior)
+        return cls(output, table, matrix, units, logits, *by_word(logits), prior)
 
     def codes(self, states: Tensor) -> Tensor:
         """Return the decoder's input codes (T, hidden) int64 of hidden states."""
@@ -176,8 +173,15 @@ def _whole_bits(logits: Tensor) -> Tensor:
     return (logits + (ONE - 1)) >> 16
 
 
+def by_word(label_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the largest logit of every word (words,) and every label's factor below it."""
+    tops = label_logits.amax(dim=0)
+    distances = tops.to(torch.int64) - label_logits
+    return tops, rescaled(power(distances), POWER_BITS - FACTOR_BITS).to(torch.int32)
+
+
 def _label_logits(network: QuantGenerative, read: Grid) -> Tensor:
-    """Return what label and bias add to every logit: (labels, words) int64."""
+    """Return what label and bias add to every logit: (labels, words) int32."""
     layer, width = weight(network, "decoder"), network.decoder.weight.shape[1] // 2
     vectors = network.decoder_labels()
     if network.separate_hv:
@@ -193,4 +197,4 @@ def _label_logits(network: QuantGenerative, read: Grid) -> Tensor:
     sums = products * both.values[:-1]
     worst = (sums.abs() + (bias * both.values[-1]).abs()).max()
     check(int(worst), both.shift, "decoder")
-    return rescaled(sums + bias * both.values[-1], both.shift)
+    return rescaled(sums + bias * both.values[-1], both.shift).to(torch.int32)
