@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from calibkit.curate.encoding import Content, kept
 from calibkit.engine.calibrate import Calibrated, calibrate
 from calibkit.engine.choice import kernels_by
-from calibkit.engine.plain import Evaluation, evaluate
+from calibkit.engine.plain import Evaluation, Kernels, evaluate
 from calibkit.engine.shifts import FLOAT_QUANTIZED, activation_shifts, weight_shifts
 from calibkit.errors import StoreDamaged
 from calibkit.identity import HARNESS
@@ -228,7 +228,7 @@ def measure_cell(job: CellJob) -> None:
         rows.evaluations.append({"cell_id": job.cell_id, **level_columns(level), **measured})
     if job.distributions:
         with clock.stage("distributions"):
-            shifts = _shifts(job, arrays, done, scheme, clean)
+            shifts = _shifts(job, arrays, done, scheme, kernels, clean)
         rows.distributions = [{"cell_id": job.cell_id, **s.as_dict()} for s in shifts]
     rows.cells.append(
         {
@@ -273,7 +273,12 @@ def _calibrated(job: CellJob, arrays: Arrays, scheme: Scheme, clock: Clock) -> C
 
 
 def _shifts(
-    job: CellJob, arrays: Arrays, done: Calibrated, scheme: Scheme, clean: Evaluation | None
+    job: CellJob,
+    arrays: Arrays,
+    done: Calibrated,
+    scheme: Scheme,
+    kernels: Kernels,
+    clean: Evaluation | None,
 ) -> list[Shift]:
     found: list[Shift] = []
     tokens, labels = labelled(job.places, job.test.clean_tokens)
@@ -284,7 +289,7 @@ def _shifts(
         reference = model_sites(job.places, job.model, job.test.clean_tokens)
         found += activation_shifts(done, scheme, first(tokens), reference)
     if "token-nll" in job.distributions:
-        after = clean or evaluate(done.network, tokens, labels)
+        after = clean or evaluate(done.network, tokens, labels, kernels=kernels)
         before = float_token_nll(job.places, job.model, job.test.clean_tokens)
         found.append(shift_between("token-nll", "output", FLOAT_QUANTIZED, before, after.token_nll))
     return found
