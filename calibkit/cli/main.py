@@ -22,6 +22,8 @@ COMMANDS = {
     "sql": "calibkit.cli.sql:sql",
     "list": "calibkit.cli.list_:list_",
     "show": "calibkit.cli.show:show",
+    "sensitivity": "calibkit.cli.sensitivity:sensitivity",
+    "compare-reference": "calibkit.cli.compare_reference:compare_reference",
     "info": "calibkit.cli.info:info",
     "bench": "calibkit.cli.bench:bench",
     "completion": "calibkit.cli.completion:completion",

@@ -10,7 +10,7 @@ import duckdb
 from calibkit.errors import BadInput
 from calibkit.store.opening import LOCKED_DOWN
 
-_CLOSED_OFF = {
+_CLOSED_OFF: dict[str, str | bool | int | float | list[str]] = {
     **LOCKED_DOWN,
     "enable_external_access": "false",
     "threads": "1",
