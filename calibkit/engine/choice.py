@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -63,7 +64,8 @@ def kernels_by(
     head = native_head if arithmetic == "float-native" else float_head
     if head is native_head:
         native.levels()  # say at once, for either kind of model, that there are no kernels
-    return Kernels(states_by(engine, network, tokens), head)
+    # one head serves every noise level: setting up a large vocabulary takes a second
+    return Kernels(states_by(engine, network, tokens), lru_cache(maxsize=1)(head))
 
 
 def native_head(network: QuantClassifier) -> Head:
