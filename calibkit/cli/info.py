@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @data_options
 @pass_session
 def info(session: Session, *, output: Output) -> None:
-    """Show versions, the store and this machine, for bug reports.
+    """Show versions, store and machine, for bug reports.
 
     Imports none of the packages it names. A store that cannot be opened is told after the rest,
     with its own exit code.

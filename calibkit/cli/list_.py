@@ -70,7 +70,7 @@ MAKES = {
 @data_options
 @pass_session
 def list_(session: Session, *, kind: str, output: Output) -> None:
-    """List corpora, subsets, models, policies, recipes or runs.
+    """List corpora, subsets, models, policies, recipes, runs.
 
     Of the store, or, for policies, of this installation. The first column is the name or id that
     other commands take.
