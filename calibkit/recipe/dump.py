@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from calibkit.models.settings import settings_from
+from calibkit.quantize.schemes import SchemeSettings
 from calibkit.recipe.recipe import ModelChoice, PolicyChoice, Recipe
 from calibkit.recipe.yaml_source import plain_value
 
@@ -16,8 +18,17 @@ def dump_recipe(recipe: Recipe) -> str:
 
     Settings at their defaults and comments are left out.
     """
+    return _yaml(recipe_document(recipe))
+
+
+def dump_quantize(settings: SchemeSettings) -> str:
+    """Return the section `quantize:` of a recipe that says these settings."""
+    return _yaml({"quantize": settings.model_dump(mode="json", exclude_none=True)})
+
+
+def _yaml(document: Mapping[str, Any]) -> str:
     return yaml.dump(
-        recipe_document(recipe),
+        document,
         Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,
