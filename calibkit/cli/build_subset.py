@@ -79,7 +79,7 @@ def build_subset(
     params: Sequence[str],
     model: str | None,
 ) -> None:
-    """Choose SIZE documents of CORPUS and print the subset's id.
+    """Choose SIZE documents of CORPUS, print the subset's id.
 
     The id alone goes to stdout, the subset's profile to stderr. Asking again for the same is
     instant. A subset that the pool cannot give ends with exit code 4 and the numbers.
@@ -107,10 +107,12 @@ def build_subset(
     write_line(built.subset_id)
 
 
-def parameters(given: Sequence[str]) -> dict[str, Any]:
-    """Return policy parameters written as ``key=YAML value``, read as a recipe reads them.
+def parameters(
+    given: Sequence[str], option: str = "--param", example: str = "weights={World: 1}"
+) -> dict[str, Any]:
+    """Return values written as ``key=YAML value``, read as a recipe reads them.
 
-    Raises BadInput naming the parameter.
+    option: what they were given with; example: one that it may have. Raises BadInput naming both.
     """
     from calibkit.recipe.yaml_source import read_source
 
@@ -118,18 +120,16 @@ def parameters(given: Sequence[str]) -> dict[str, Any]:
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not _NAME.fullmatch(key.strip()):
-            raise BadInput(
-                f"--param {text!r}: write KEY=VALUE, for example --param 'weights={{World: 1}}'"
-            )
+            raise BadInput(f"{option} {text!r}: write KEY=VALUE, for example {option} '{example}'")
         key = key.strip()
         if key in found:
-            raise BadInput(f"--param {text!r}: {key} is given twice; leave out one of them")
-        source = read_source(f"{key}: {value.strip()}", "--param")
+            raise BadInput(f"{option} {text!r}: {key} is given twice; leave out one of them")
+        source = read_source(f"{key}: {value.strip()}", option)
         if source.problems:
             problem = sorted(source.problems)[0]
-            raise BadInput(f"--param {text!r}: {problem.message}")
+            raise BadInput(f"{option} {text!r}: {problem.message}")
         if not isinstance(source.value, dict) or list(source.value) != [key]:
-            raise BadInput(f"--param {text!r}: this is more than the one value of {key}")
+            raise BadInput(f"{option} {text!r}: this is more than the one value of {key}")
         found[key] = source.value[key]
     return found
 
