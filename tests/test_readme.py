@@ -375,7 +375,6 @@ def test_what_the_page_says_is_refused_is_refused():
         assert unsupported(SchemeSettings(**settings)), settings
         assert f"`{key if value is True else value}`" in told
     assert unsupported(SchemeSettings(rounding={"gates": "gpfq"}))
-    assert unsupported(SchemeSettings(symmetric=False)) and "asymmetric ranges" in told
     assert not unsupported(SchemeSettings(arithmetic="integer"))
     assert "`quantize: {arithmetic: integer}`" in README
 

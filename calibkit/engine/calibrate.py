@@ -29,7 +29,7 @@ from calibkit.quantize.networks import (
 )
 from calibkit.quantize.ranges import (
     SiteStatistics,
-    activation_thresholds,
+    activation_ranges,
     weight_scale,
     weight_thresholds,
 )
@@ -71,6 +71,7 @@ def calibrate(
     if not len(subset):
         raise BadInput("the calibration subset is empty; ranges need at least one document")
     with torch.inference_mode():
+        zero_points: dict[str, int] = {}
         if scheme.dynamic:
             thresholds = {}
         elif scheme.observer == "brevitas":
@@ -78,10 +79,10 @@ def calibrate(
         else:
             if statistics is None:
                 statistics = collect_statistics(kind, arrays, subset, percentile=scheme.percentile)
-            thresholds = activation_thresholds(kind, statistics, scheme)
+            thresholds, zero_points = activation_ranges(kind, statistics, scheme)
         weights = weight_thresholds(kind, arrays, scheme)
         network = build(kind, arrays, DYNAMIC if scheme.dynamic else QUANTIZED)
-        install(network, scheme, weights, thresholds)
+        install(network, scheme, weights, thresholds, zero_points)
         name = linear_name(kind)
         bits = scheme.bits_of(name)
         scale = torch.from_numpy(weight_scale(weights[name], bits))

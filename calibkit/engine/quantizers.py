@@ -71,10 +71,9 @@ class RowQuantizer:
 def quantizer_of(impl: Any) -> Quantizer | RowQuantizer:
     """Read a Brevitas activation quantizer whose step is frozen, or taken from each row."""
     _, scale, _, bits = impl(torch.zeros(1))
-    signed = bool(impl.int_quant.signed)
-    width = int(bits)
-    low = torch.tensor(-(2.0 ** (width - 1)) if signed else 0.0)
-    high = torch.tensor(2.0 ** (width - 1) - 1 if signed else 2.0**width - 1)
+    low, high = (
+        torch.as_tensor(end(bits)) for end in (impl.int_quant.min_int, impl.int_quant.max_int)
+    )
     if isinstance(impl.scaling_impl, RowScaling):
         threshold = impl.int_scaling_impl(bits)
         return RowQuantizer(*(end.reshape(1, 1) for end in (threshold, low, high)))

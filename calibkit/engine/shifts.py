@@ -15,6 +15,7 @@ from calibkit.engine.calibrate import Calibrated
 from calibkit.engine.choice import agrees
 from calibkit.engine.float_pass import FloatModel
 from calibkit.engine.mirror import SMALLEST_PRODUCT, Mirror
+from calibkit.engine.quantizers import Quantizer, quantizer_of
 from calibkit.measure.ks import ordered
 from calibkit.measure.shift import (
     Shift,
@@ -38,8 +39,8 @@ from calibkit.quantize.networks import (
     site_weight,
     watch,
 )
-from calibkit.quantize.ranges import activation_scale, weight_scale
-from calibkit.quantize.schemes import ACTIVATION_SITES, UNSIGNED_SITES, WEIGHT_SITES, Scheme
+from calibkit.quantize.ranges import weight_scale
+from calibkit.quantize.schemes import ACTIVATION_SITES, WEIGHT_SITES, Scheme
 from calibkit.ragged import Ragged
 
 FLOAT_QUANTIZED = "float-quantized"
@@ -92,7 +93,7 @@ def activation_shifts(
     A dynamic quantizer has no one range, hence no threshold, clip rate or range use.
     """
     kind = done.network.kind
-    found = _quantized_sites(done.network, tokens)
+    found, proxies = _quantized_sites(done.network, tokens), activation_proxies(done.network)
     rows = []
     for site in ACTIVATION_SITES[kind]:
         values, exact = reference.seen_by(site, done.network)
@@ -101,10 +102,9 @@ def activation_shifts(
             error = sqnr_db(values, found[site])
             rows.append(replace(shift, bits=scheme.bits_of(site), sqnr_db=error))
             continue
-        signed = site not in UNSIGNED_SITES
-        bits, threshold = scheme.bits_of(site), done.activation_thresholds[site]
-        step = activation_scale(threshold, bits, signed=signed)
-        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+        quantizer = quantizer_of(activation_impl(proxies[site]))
+        assert isinstance(quantizer, Quantizer)
+        step, low, high = (float(quantizer.scale), int(quantizer.low), int(quantizer.high))
         codes = np.rint(found[site] / np.float32(step)).astype(np.int64)
         counts = np.bincount(codes - low, minlength=high - low + 1)
         levels, counts = np.flatnonzero(counts) + low, counts[counts > 0]
@@ -112,8 +112,8 @@ def activation_shifts(
         rows.append(
             replace(
                 shift,
-                bits=bits,
-                threshold=threshold,
+                bits=scheme.bits_of(site),
+                threshold=done.activation_thresholds[site],
                 sqnr_db=sqnr_db(values, found[site]),
                 clip_rate=clip_rate(exact, low * step, high * step),
                 range_use=range_use(exact, low * step, high * step),

@@ -57,8 +57,9 @@ class Histogram:
 
     @property
     def top(self) -> float:
-        """The largest magnitude, up to the width of its bin."""
-        return float(np.abs(self.levels[[0, -1]]).max()) if len(self.levels) else 0.0
+        """The largest magnitude, up to the width of its bin; 0 in the bins of zero."""
+        top = float(np.abs(self.levels[[0, -1]]).max()) if len(self.levels) else 0.0
+        return top if top >= np.finfo(np.float32).tiny else 0.0
 
 
 def keys(values: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -83,6 +84,12 @@ class Codes:
         return cls(0, 2**bits - 1, 2**bits - 1)
 
     @classmethod
+    def shifted(cls, bits: int, zero_point: int) -> Codes:
+        """Codes 0 .. 2^b - 1 of an activation, counted from the one that means 0."""
+        top = 2**bits - 1
+        return cls(-zero_point, top - zero_point, max(zero_point, top - zero_point))
+
+    @classmethod
     def weight(cls, bits: int) -> Codes:
         """Codes of a weight, the narrow range -(2^(b-1) - 1) .. 2^(b-1) - 1."""
         top = 2 ** (bits - 1) - 1
@@ -99,20 +106,31 @@ def mse_threshold(
     themselves if not given.
     Searched on a grid, then on a finer one around its best point; 0 for a histogram of zeros.
     """
+    error = squared_error(seen, through=through)
+    return _best(lambda threshold: error(codes, threshold), seen.top, codes)
+
+
+def squared_error(
+    seen: Histogram, *, through: Callable[[Floats], Floats] = np.positive
+) -> Callable[[Codes, float], float]:
+    """Return what gives the sum of squared errors of quantized values, by codes and threshold.
+
+    through: as in `mse_threshold`.
+    """
     weights, made = seen.counts.astype(np.float64), through(seen.levels)
     # sums of y^0, y^1 and y^2 up to each level: what falls to one code is a difference of two
     sums = [np.cumsum(weights * made**power) for power in (0, 1, 2)]
     count, first, second = (np.concatenate([[0.0], total]) for total in sums)
-    values = np.arange(codes.low, codes.high + 1, dtype=np.float64)
 
-    def error(threshold: float) -> float:
+    def error(codes: Codes, threshold: float) -> float:
+        values = np.arange(codes.low, codes.high + 1, dtype=np.float64)
         step = threshold / codes.per_threshold
         inner = np.searchsorted(seen.levels, (values[:-1] + 0.5) * step)
         edges = np.concatenate([[0], inner, [len(seen.levels)]])
         at, mass, moment = through(values * step), np.diff(count[edges]), np.diff(first[edges])
         return float(second[-1] + at @ (at * mass - 2 * moment))
 
-    return _best(error, seen.top, codes)
+    return error
 
 
 KL_BINS = 2048

@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from calibkit.quantize.scaling import RowScaling, frozen
+from calibkit.quantize.estimators import Codes
+from calibkit.quantize.scaling import CodeRange, PerThreshold, RowScaling, frozen
 from calibkit.quantize.schemes import ACTIVATION_SITES, GATES, WEIGHT_SITES, Scheme
 
 with warnings.catch_warnings():  # brevitas and torch.jit deprecate each other at import
@@ -357,6 +358,7 @@ def install(
     scheme: Scheme,
     weight_thresholds: Mapping[str, NDArray[np.float32]],
     activation_thresholds: Mapping[str, float],
+    zero_points: Mapping[str, int] | None = None,
 ) -> None:
     """Fix every quantizer: bit widths from the scheme, one frozen threshold per site.
 
@@ -368,6 +370,7 @@ def install(
     activation_thresholds: the largest representable magnitude per activation site; none where
     the scheme is dynamic: then every row has a range of its own, so that the input is not quantized
     twice and the label vectors stay on their grid. Such a network is built with `DYNAMIC`.
+    zero_points: of the activation sites whose range is asymmetric; the code that means 0.
     """
     set_bits(network, scheme)
     network.dynamic = scheme.dynamic
@@ -377,8 +380,11 @@ def install(
     for site, proxy in weight_proxies(network).items():
         proxy.tensor_quant.scaling_impl = frozen(weight_thresholds[site])
     for site, proxy in activation_proxies(network).items():
-        scaling = RowScaling() if scheme.dynamic else frozen(activation_thresholds[site])
-        activation_impl(proxy).scaling_impl = scaling
+        impl = activation_impl(proxy)
+        impl.scaling_impl = RowScaling() if scheme.dynamic else frozen(activation_thresholds[site])
+        if zero_points and site in zero_points:
+            codes = Codes.shifted(scheme.bits_of(site), zero_points[site])
+            impl.int_quant, impl.int_scaling_impl = CodeRange(codes), PerThreshold(codes)
 
 
 def quantized_weight(network: QuantClassifier, name: str) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calibkit.quantize.asymmetric import codes_between, mse_ends, percentile_ends
 from calibkit.quantize.estimators import (
     Codes,
     Histogram,
@@ -61,34 +62,60 @@ def rank_from_top(count: int, q: float) -> int:
 def activation_thresholds(
     kind: str, statistics: Mapping[str, SiteStatistics], scheme: Scheme
 ) -> dict[str, float]:
-    """Return one threshold per activation site by the scheme's range estimators.
+    """Return one threshold per activation site, as in `activation_ranges`."""
+    return activation_ranges(kind, statistics, scheme)[0]
+
+
+def activation_ranges(
+    kind: str, statistics: Mapping[str, SiteStatistics], scheme: Scheme
+) -> tuple[dict[str, float], dict[str, int]]:
+    """Return thresholds and zero points of the activation sites by the scheme's range estimators.
 
     statistics: by site, and by part of a site where the scheme asks for it (``lstm.io/hidden``,
     ``decoder.input/hidden``, ``lstm.cell/new``), as `calibkit.engine.statistics` collects them.
+    Zero points: of the signed sites of an asymmetric scheme, the code from 0 to 2^b - 1 that means
+    0; none otherwise.
     """
-    found: dict[str, float] = {}
+    thresholds: dict[str, float] = {}
+    zero_points: dict[str, int] = {}
     for site in ACTIVATION_SITES[kind]:
-        seen = statistics[observed_part(site, scheme)]
-        codes = Codes.activation(scheme.bits_of(site), signed=site not in UNSIGNED_SITES)
-        estimator = scheme.estimator_of(site)
-        if estimator == "minmax":
-            threshold = max(abs(seen.low), abs(seen.high))
-        elif estimator == "mse":
-            threshold = mse_threshold(seen.histogram, codes)
-        elif estimator == "output-mse":
-            threshold = mse_threshold(seen.histogram, codes, through=nonlinearity_of(site))
-        elif estimator == "kl":
-            threshold = kl_threshold(seen.histogram, codes)
+        seen, bits = statistics[observed_part(site, scheme)], scheme.bits_of(site)
+        codes = Codes.activation(bits, signed=site not in UNSIGNED_SITES)
+        if scheme.symmetric or site in UNSIGNED_SITES:
+            threshold = _threshold(site, seen, codes, scheme)
         else:
-            threshold = seen.percentile(scheme.percentile)
+            codes, threshold = codes_between(*_ends(site, seen, bits, scheme), bits)
+            zero_points[site] = -codes.low
         # a site that is always 0 has no range; Brevitas's 1e-10 would make the scale of the bias
         # behind it so small that 32 bits cannot hold the bias
-        found[site] = float(threshold) if threshold > 0 else 1.0
-    if scheme.cell_guard:
-        found["lstm.cell"] = guarded(
-            found["lstm.cell"], statistics["lstm.cell/new"], scheme.bits_of("lstm.cell")
-        )
-    return found
+        thresholds[site] = threshold if threshold > 0 else 1.0
+        if site == "lstm.cell" and scheme.cell_guard:
+            new = statistics["lstm.cell/new"]
+            thresholds[site] = guarded(thresholds[site], new, codes)
+    return thresholds, zero_points
+
+
+def _threshold(site: str, seen: SiteStatistics, codes: Codes, scheme: Scheme) -> float:
+    estimator = scheme.estimator_of(site)
+    if estimator == "minmax":
+        return max(abs(seen.low), abs(seen.high))
+    if estimator == "kl":
+        return kl_threshold(seen.histogram, codes)
+    if estimator == "percentile":
+        return seen.percentile(scheme.percentile)
+    through = nonlinearity_of(site) if estimator == "output-mse" else np.positive
+    return mse_threshold(seen.histogram, codes, through=through)
+
+
+def _ends(site: str, seen: SiteStatistics, bits: int, scheme: Scheme) -> tuple[float, float]:
+    """Return both ends of an asymmetric range; ``kl`` is refused with the scheme."""
+    estimator = scheme.estimator_of(site)
+    if estimator == "minmax":
+        return seen.low, seen.high
+    if estimator == "percentile":
+        return percentile_ends(seen.histogram, seen.low, seen.high, scheme.percentile)
+    through = nonlinearity_of(site) if estimator == "output-mse" else np.positive
+    return mse_ends(seen.histogram, bits, through=through)
 
 
 def nonlinearity_of(site: str) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
@@ -111,7 +138,7 @@ def observed_part(site: str, scheme: Scheme) -> str:
     return site
 
 
-def guarded(threshold: float, new: SiteStatistics, bits: int) -> float:
+def guarded(threshold: float, new: SiteStatistics, codes: Codes) -> float:
     """Return the threshold of the cell state's quantizer, capped so that the LSTM stays alive.
 
     new: statistics of i * g, all that a step adds to the cell state. What is at most half a step
@@ -120,7 +147,7 @@ def guarded(threshold: float, new: SiteStatistics, bits: int) -> float:
     than half the largest i * g counts, also when the quantized gates fall somewhat short of the
     float ones. Cell states are clipped at 2^(b-1) times the largest i * g, so it is for few bits.
     """
-    largest = max(abs(new.low), abs(new.high)) * 2 ** (bits - 1)
+    largest = max(abs(new.low), abs(new.high)) * codes.per_threshold
     return min(threshold, largest) if largest > 0 else threshold
 
 
@@ -154,11 +181,6 @@ def weight_thresholds(kind: str, arrays: Arrays, scheme: Scheme) -> dict[str, ND
 def weight_scale(threshold: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
     """Return the step of a weight quantizer: codes run over -(2^(b-1) - 1) .. 2^(b-1) - 1."""
     return np.asarray(threshold / np.float32(2 ** (bits - 1) - 1), dtype=np.float32)
-
-
-def activation_scale(threshold: float, bits: int, *, signed: bool) -> float:
-    """Return the step of an activation quantizer: codes -2^(b-1) .. or 0 .. 2^b - 1."""
-    return float(np.float32(threshold) / np.float32(2 ** (bits - 1) if signed else 2**bits - 1))
 
 
 def merge_largest(

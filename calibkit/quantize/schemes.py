@@ -91,6 +91,8 @@ class SchemeSettings(BaseModel):
     """Range estimator of the weights; the calibration documents have no part in it."""
     percentile: Annotated[float, Field(gt=50, le=100)] | None = None
     symmetric: bool | None = None
+    """false: activations of both signs have codes 0 .. 2^b - 1 around an integer zero point, so
+    that their range has two ends of its own."""
     separate_io: bool | None = None
     """Own scales for the LSTM's input and hidden state: the input keeps the grid of ``input``, and
     ``lstm.io`` is the hidden state's alone."""
@@ -278,8 +280,6 @@ def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
                 refuse(("rounding", kind), rounding, ", ".join(allowed))
     elif settings.rounding not in (None, "nearest", "gpfq"):
         refuse(("rounding",), settings.rounding, "nearest, gpfq")
-    if settings.symmetric is False:
-        refuse(("symmetric",), False, "true")
     if settings.bias_correction:
         message = "true is not supported by this version; leave it out or write false"
         found.append((("bias_correction",), message))
@@ -309,6 +309,14 @@ def _contradictions(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str
     merged = merged_settings(settings)
     estimators = set(merged["ranges"].values())
     under = f" (preset {settings.preset})"
+    if not merged["symmetric"] and "kl" in estimators:
+        message = "kl finds one threshold for both signs; use minmax, percentile, mse or output-mse"
+        where = "ranges" if settings.ranges else "symmetric"
+        found.append(((where,), f"{message}, or symmetric: true"))
+    if not merged["symmetric"] and merged["arithmetic"] == "integer":
+        where = "arithmetic" if settings.arithmetic else "symmetric"
+        message = "integer arithmetic is defined for symmetric ranges only"
+        found.append(((where,), f"{message}; use float-torch or float-native, or symmetric: true"))
     if merged["observer"] != "brevitas":
         if settings.observer_batch is not None:
             found.append((("observer_batch",), "only observer brevitas depends on its batches"))
@@ -325,11 +333,15 @@ def _contradictions(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str
             found.append((("ranges",), message))
         else:
             found.append((("observer",), f"{message}{under}; add ranges: percentile"))
-    for key in ("separate_io", "separate_hv", "cell_guard"):
-        if merged[key] and getattr(settings, key):
+    usual = {"separate_io": False, "separate_hv": False, "cell_guard": False, "symmetric": True}
+    for key, value in usual.items():
+        if merged[key] == value:
+            continue
+        if getattr(settings, key) is not None:
             found.append(((key,), f"{who} cannot do this; leave it out"))
-        elif merged[key]:
-            found.append((("observer",), f"{who} has no {key}{under}; add {key}: false"))
+        else:
+            add = f"add {key}: {str(value).lower()}"
+            found.append((("observer",), f"{who} has no {key}{under}; {add}"))
     if settings.percentile not in (None, BREVITAS_PERCENTILE):
         message = f"{who} only has the percentile {BREVITAS_PERCENTILE}; leave it out"
         found.append((("percentile",), message))

@@ -26,14 +26,16 @@ from calibkit.quantize.schemes import SchemeSettings, resolve
     size=st.sampled_from([5, 256]),
     separate=st.booleans(),
     guard=st.booleans(),
+    symmetric=st.booleans(),
 )
 def test_states_are_equal_bit_for_bit(
-    make_model, make_documents, kind, bits, cell, gates, seed, size, separate, guard
+    make_model, make_documents, kind, bits, cell, gates, seed, size, separate, guard, symmetric
 ):
     model = make_model(kind, seed=seed)
     documents = make_documents(20, seed=seed)
     by_site = {"lstm.cell": cell, "lstm.acc_*": gates, "lstm.weight_forget": gates}
     options = {"separate_io": separate, "separate_hv": separate, "cell_guard": guard}
+    options |= {"symmetric": symmetric}
     scheme = resolve(SchemeSettings(bits=by_site, **options), bits=bits)
     network = calibrate(kind, model.arrays, documents, scheme).network
     mirror, plain = Mirror(network), brevitas_states(network)

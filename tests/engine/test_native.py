@@ -52,14 +52,27 @@ def quantized(model, documents, *, bits=8, by_site=None, **options):
     size=st.sampled_from([5, 256]),
     separate=st.booleans(),
     guard=st.booleans(),
+    symmetric=st.booleans(),
 )
 def test_states_are_brevitas_s_bit_for_bit(
-    make_model, make_documents, kind, bits, cell, gates, hidden, seed, size, separate, guard
+    make_model,
+    make_documents,
+    kind,
+    bits,
+    cell,
+    gates,
+    hidden,
+    seed,
+    size,
+    separate,
+    guard,
+    symmetric,
 ):
     model = make_model(kind, seed=seed, hidden=hidden)
     documents = make_documents(20, seed=seed)
     by_site = {"lstm.cell": cell, "lstm.acc_*": gates, "lstm.weight_forget": gates}
     options = {"separate_io": separate, "separate_hv": separate, "cell_guard": guard}
+    options |= {"symmetric": symmetric}
     network = quantized(model, documents, bits=bits, by_site=by_site, **options)
     compiled, plain, mirror = NativeMirror(network), brevitas_states(network), Mirror(network)
     with torch.inference_mode():
@@ -225,6 +238,26 @@ def test_codes_whose_sums_could_leave_exact_floats_are_scored_in_floats(
     kernels = Kernels(brevitas_states(network), NativeDecoder)
     floats = evaluate(network, wrapped, wrapped_labels, kernels=kernels)
     assert np.allclose(plain.scores, floats.scores, rtol=1e-5)
+
+
+@built
+def test_codes_beyond_a_byte_are_scored_in_floats(make_model, wrapped, wrapped_labels):
+    """Label vectors far to one side make most codes of an asymmetric quantizer positive."""
+    model = make_model("generative")
+    model.arrays["label_embedding.weight"] += 8
+    network = quantized(model, wrapped, symmetric=False)
+    assert NativeDecoder(network).step is None
+    assert NativeDecoder(quantized(model, wrapped, bits=7, symmetric=False)).step is not None
+    torch_, native_ = (
+        evaluate(
+            network,
+            wrapped,
+            wrapped_labels,
+            kernels=kernels_by("auto", network, wrapped, arithmetic=arithmetic),
+        )
+        for arithmetic in ("float-torch", "float-native")
+    )
+    assert np.allclose(torch_.scores, native_.scores, rtol=1e-5)
 
 
 @built

@@ -17,7 +17,12 @@ from calibkit.quantize.networks import (
     quantized_weight,
     weight_proxies,
 )
-from calibkit.quantize.schemes import ACTIVATION_SITES, SchemeSettings, resolve
+from calibkit.quantize.schemes import (
+    ACTIVATION_SITES,
+    UNSIGNED_SITES,
+    SchemeSettings,
+    resolve,
+)
 
 SEPARATE = {"separate_io": True, "separate_hv": True}
 
@@ -162,3 +167,43 @@ def test_the_guard_revives_an_lstm_whose_cell_state_cannot_leave_zero(
         alive.append(evaluate(done.network, documents, labels).mean_abs_h)
     assert alive[0] == 0
     assert alive[1] > 0.1
+
+
+# ------------------------------------------------------------------------- asymmetric ranges
+
+
+def test_asymmetric_sites_reach_from_their_smallest_to_their_largest_value(
+    float_classifier, wrapped
+):
+    seen = collect_statistics(
+        float_classifier.kind, float_classifier.arrays, wrapped, percentile=99.999
+    )
+    done, _ = calibrated(float_classifier, wrapped, 8, ranges="minmax", symmetric=False)
+    for site, proxy in activation_proxies(done.network).items():
+        ends = torch.tensor([-1e6, seen[site].low, 0.0, seen[site].high, 1e6])
+        values, scale, zero_point, _ = activation_impl(proxy)(ends)
+        assert zero_point == 0  # codes are counted from the one that means 0
+        assert values[2] == 0
+        assert values[4] - values[0] == pytest.approx(255 * float(scale), rel=1e-5)
+        if site not in UNSIGNED_SITES:
+            assert values[1] == pytest.approx(seen[site].low, abs=0.51 * float(scale))
+            assert values[3] == pytest.approx(seen[site].high, abs=0.51 * float(scale))
+            assert float(scale) == pytest.approx((seen[site].high - seen[site].low) / 255)
+
+
+@pytest.mark.parametrize("ranges", ["minmax", "percentile", "mse", "output-mse"])
+def test_shifts_of_an_asymmetric_network_are_small_at_8_bits(float_classifier, wrapped, ranges):
+    done, scheme = calibrated(float_classifier, wrapped, 8, ranges=ranges, symmetric=False)
+    reference = float_sites(float_classifier.kind, float_classifier.arrays, wrapped)
+    for row in activation_shifts(done, scheme, wrapped, reference):
+        assert row.ks < 0.1 and row.sqnr_db > 15, row.site
+        assert row.threshold == done.activation_thresholds[row.site]
+        assert 0 <= row.clip_rate < 0.2
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_the_guard_holds_for_asymmetric_cells(make_model, make_documents, bits):
+    model, documents = with_large_cells(make_model, "discriminative"), make_documents(40)
+    largest = float_values(model, documents)["lstm.cell/new"]
+    done, _ = calibrated(model, documents, bits, ranges="minmax", symmetric=False, cell_guard=True)
+    assert quantizer(done.network, "lstm.cell")(torch.zeros(1))[1] <= largest * 1.000001

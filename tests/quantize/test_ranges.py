@@ -5,7 +5,7 @@ from brevitas.core.stats import AbsPercentile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibkit.quantize.estimators import Histogram
+from calibkit.quantize.estimators import Codes, Histogram
 from calibkit.quantize.networks import (
     activation_impl,
     activation_proxies,
@@ -17,7 +17,6 @@ from calibkit.quantize.networks import (
 )
 from calibkit.quantize.ranges import (
     SiteStatistics,
-    activation_scale,
     activation_thresholds,
     merge_largest,
     rank_from_top,
@@ -82,7 +81,8 @@ def test_steps_and_codes_are_those_of_the_brevitas_quantizers(float_classifier, 
     for site, proxy in activation_proxies(network).items():
         value, step, zero, width = activation_impl(proxy)(x)
         signed = site not in UNSIGNED_SITES
-        assert float(step) == activation_scale(thresholds[site], bits, signed=signed)
+        steps = Codes.activation(bits, signed=signed).per_threshold
+        assert float(step) == np.float32(thresholds[site]) / np.float32(steps)
         assert float(zero) == 0
         assert float(width) == bits
         codes = torch.round(value / step)

@@ -8,6 +8,7 @@ from torch import Tensor
 from calibkit.engine.native.library import Level
 from calibkit.engine.native.scoring import EXACT_BELOW, Scorer
 from calibkit.engine.plain import Decoder
+from calibkit.engine.quantizers import Quantizer, quantizer_of
 from calibkit.quantize.networks import QuantGenerative, weight_proxies
 
 
@@ -27,9 +28,11 @@ class NativeDecoder(Decoder):
             quantizer = weight_proxies(network)["decoder"].tensor_quant
             scale = quantizer(network.decoder.weight)[1].reshape(-1)
             codes = torch.round(weight / scale[:, None])
-            _, step, _, bits = self.quantize(weight.new_zeros(1))
-            largest = 2 ** (int(bits) - 1) * float(codes.abs().sum(dim=1).max())
-            if largest < EXACT_BELOW:
+            found = quantizer_of(self.quantize)
+            assert isinstance(found, Quantizer)
+            step, ends = found.scale, (float(found.low), float(found.high))
+            largest = max(-ends[0], ends[1]) * float(codes.abs().sum(dim=1).max())
+            if largest < EXACT_BELOW and ends[0] >= -128 and ends[1] <= 127:  # bytes hold them
                 weight, self.step = codes, step
                 unit = (scale.to(torch.float64) * step.to(torch.float64)).expand(len(codes))
         self.scorer = Scorer(weight, self.label_logits, unit=unit, level=level)
