@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from calibkit.engine.batches import BATCH
+from calibkit.engine.batches import BATCH, batches
+from calibkit.engine.choice import states_by
 from calibkit.engine.float_pass import FloatModel
-from calibkit.engine.plain import padded_states
 from calibkit.quantize.networks import (
     Arrays,
     QuantClassifier,
@@ -35,14 +35,12 @@ def linear_gram(
     model = FloatModel.of(network.kind, arrays)
     proxy = activation_proxies(network)[f"{linear_name(network.kind)}.input"]
     quantize = activation_impl(proxy)
-    sums = Sums()
+    sums, states = Sums(), states_by("auto", network, tokens)
     with torch.inference_mode():
-        for one, states in padded_states(network, tokens, batch=batch):
-            exact = model.run(one).linear_input
+        for one in batches(tokens, drop_last=model.label_vectors is not None, size=batch):
+            exact, inexact = model.linear_input(one), states(one)
             if isinstance(network, QuantDiscriminative):
-                inexact = network.pooled(states, one.lengths)
-            else:
-                inexact = one.pack(states)
+                inexact = one.mean(inexact)
             sums.add(quantize(inexact)[0], exact)
         if not isinstance(network, QuantGenerative):
             return sums.gram()
@@ -63,12 +61,12 @@ def gate_gram(
     embedding = quantized_weight(network, "embedding")
     for site in network.input_sites:
         embedding = activation_impl(proxies[site])(embedding)[0]
-    sums = Sums()
+    sums, states = Sums(), states_by("auto", network, tokens)
     with torch.inference_mode():
-        for one, states in padded_states(network, tokens, batch=batch):
+        for one in batches(tokens, drop_last=model.label_vectors is not None, size=batch):
             ids = one.pack(one.ids[:, :, None])[:, 0]
             exact = torch.cat([model.embedding[ids], one.before(model.run(one).hidden)], dim=1)
-            sums.add(torch.cat([embedding[ids], one.before(one.pack(states))], dim=1), exact)
+            sums.add(torch.cat([embedding[ids], one.before(states(one))], dim=1), exact)
     return sums.gram()
 
 
@@ -95,7 +93,8 @@ class Sums:
     def gram(self) -> Gram:
         """Return the matrices as means over the rows seen."""
         assert self.quantized is not None
-        return Gram(self.quantized / self.count, self.mixed / self.count)
+        n = self.count
+        return Gram(self.quantized / n, self.mixed / n, self.q_sum / n, self.x_sum / n)
 
     def beside(self, quantized_labels: Tensor, labels: Tensor) -> Gram:
         """Return the matrices of [row ; label vector] over all pairs of rows and labels."""
@@ -112,4 +111,6 @@ class Sums:
         return Gram(
             blocks(rows.quantized, (q_mean, q.mean(0)), q.T @ q / len(q)),
             blocks(rows.mixed, (x_mean, x.mean(0)), q.T @ x / len(q)),
+            torch.cat([q_mean, q.mean(0)]),
+            torch.cat([x_mean, x.mean(0)]),
         )
