@@ -35,10 +35,10 @@ from calibkit.engine.shifts import (
 from calibkit.engine.statistics import collect_statistics
 from calibkit.measure.ks import ordered
 from calibkit.measure.shift import Shift, shift_between
+from calibkit.quantize.installation import install
 from calibkit.quantize.networks import (
     QuantGenerative,
     build,
-    install,
     linear_name,
     quantized_weight,
     site_weight,

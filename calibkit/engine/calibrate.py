@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from calibkit.engine.gram import linear_gram
 from calibkit.engine.statistics import collect_statistics
 from calibkit.errors import BadInput
+from calibkit.quantize.installation import install, set_bits
 from calibkit.quantize.networks import (
     DYNAMIC,
     QUANTIZED,
@@ -21,9 +22,7 @@ from calibkit.quantize.networks import (
     activation_impl,
     activation_proxies,
     build,
-    install,
     linear_name,
-    set_bits,
     set_weight,
     weight_tensors,
 )

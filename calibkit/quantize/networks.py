@@ -1,7 +1,7 @@
 """The two classifiers built from Brevitas layers, and access to each of their quantizers by site.
 
-`build` copies float weights in; `install` then fixes the quantizers: a bit width and a threshold
-per site. Nothing in a network adapts to data after that.
+`build` copies float weights in; `calibkit.quantize.installation` then fixes the quantizers: a bit
+width and a threshold per site. Nothing in a network adapts to data after that.
 """
 
 from __future__ import annotations
@@ -16,14 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from calibkit.quantize.estimators import Codes
-from calibkit.quantize.scaling import CodeRange, PerThreshold, RowScaling, frozen
-from calibkit.quantize.schemes import ACTIVATION_SITES, GATES, WEIGHT_SITES, Scheme
+from calibkit.quantize.schemes import ACTIVATION_SITES, GATES, WEIGHT_SITES
 
 with warnings.catch_warnings():  # brevitas and torch.jit deprecate each other at import
     warnings.simplefilter("ignore")
     import brevitas.nn as qnn
-    from brevitas.core.bit_width import BitWidthConst
     from brevitas.quant import (
         Int8ActPerTensorFloat,
         Int8WeightPerTensorFloat,
@@ -62,7 +59,7 @@ class QuantClassifier(nn.Module):
     input: Any
     lstm: Any
     dynamic = False
-    """Whether every row of activations is quantized over its own range; see `install`."""
+    """Whether every row of activations is quantized over its own range; set by `install`."""
 
     def __init__(self, vocabulary: int, embedding: int, hidden: int, with_: Quantizers) -> None:
         super().__init__()
@@ -146,7 +143,7 @@ class QuantGenerative(QuantClassifier):
     decoder: Any
     log_prior: Tensor
     separate_hv = False
-    """Whether only h goes through the decoder's input quantizer; see `install`."""
+    """Whether only h goes through the decoder's input quantizer; set by `install`."""
 
     def __init__(
         self, vocabulary: int, labels: int, embedding: int, hidden: int, with_: Quantizers
@@ -342,49 +339,6 @@ def activation_proxies(network: QuantClassifier) -> dict[str, Any]:
 def activation_impl(proxy: Any) -> Any:
     """Return the module that rounds a site's activations (has scaling and bit-width parts)."""
     return proxy.fused_activation_quant_proxy.tensor_quant
-
-
-def set_bits(network: QuantClassifier, scheme: Scheme) -> None:
-    """Give every quantizer of the network the scheme's bit width for its site."""
-    for site, proxy in weight_proxies(network).items():
-        proxy.tensor_quant.msb_clamp_bit_width_impl = BitWidthConst(scheme.bits_of(site))
-    for site, proxy in activation_proxies(network).items():
-        impl = activation_impl(proxy)
-        impl.msb_clamp_bit_width_impl = BitWidthConst(scheme.bits_of(site))
-
-
-def install(
-    network: QuantClassifier,
-    scheme: Scheme,
-    weight_thresholds: Mapping[str, NDArray[np.float32]],
-    activation_thresholds: Mapping[str, float],
-    zero_points: Mapping[str, int] | None = None,
-) -> None:
-    """Fix every quantizer: bit widths from the scheme, one frozen threshold per site.
-
-    ``separate_io`` turns off the LSTM's own quantizer of its input, which comes quantized by the
-    site ``input``; ``separate_hv`` keeps the label vectors out of ``decoder.input``.
-
-    weight_thresholds: () or (rows, 1) float32 per weight site; frozen, so that rounding may edit
-    integer codes without the scale following them.
-    activation_thresholds: the largest representable magnitude per activation site; none where
-    the scheme is dynamic: then every row has a range of its own, so that the input is not quantized
-    twice and the label vectors stay on their grid. Such a network is built with `DYNAMIC`.
-    zero_points: of the activation sites whose range is asymmetric; the code that means 0.
-    """
-    set_bits(network, scheme)
-    network.dynamic = scheme.dynamic
-    network.lstm.layers[0][0].quantize_output_only = scheme.separate_io or scheme.dynamic
-    if isinstance(network, QuantGenerative):
-        network.separate_hv = scheme.separate_hv or scheme.dynamic
-    for site, proxy in weight_proxies(network).items():
-        proxy.tensor_quant.scaling_impl = frozen(weight_thresholds[site])
-    for site, proxy in activation_proxies(network).items():
-        impl = activation_impl(proxy)
-        impl.scaling_impl = RowScaling() if scheme.dynamic else frozen(activation_thresholds[site])
-        if zero_points and site in zero_points:
-            codes = Codes.shifted(scheme.bits_of(site), zero_points[site])
-            impl.int_quant, impl.int_scaling_impl = CodeRange(codes), PerThreshold(codes)
 
 
 def quantized_weight(network: QuantClassifier, name: str) -> Tensor:

@@ -15,6 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calibkit.errors import BadInput
 from calibkit.identity import content_id
+from calibkit.quantize.contradictions import (
+    BREVITAS_PERCENTILE,
+    CALIBRATED,
+    Problem,
+    contradictions,
+    useless_under_dynamic,
+)
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 Estimator = Literal["percentile", "minmax", "mse", "output-mse", "kl"]
@@ -178,7 +185,6 @@ def scheme_from_dict(plain: Mapping[str, Any]) -> Scheme:
 
 DEFAULT_OBSERVER_BATCH = 64
 DEFAULT_PERCENTILE = 99.999
-BREVITAS_PERCENTILE = 99.999
 
 _BREVITAS_DEFAULT: dict[str, Any] = {
     "bits": {},
@@ -215,22 +221,6 @@ activations at 8 bits.
 """
 
 
-CALIBRATED = (
-    "observer",
-    "observer_batch",
-    "ranges",
-    "percentile",
-    "symmetric",
-    "separate_io",
-    "separate_hv",
-    "cell_guard",
-    "rounding",
-    "bias_correction",
-    "arithmetic",
-)
-"""Settings that dynamic quantization leaves no choice of: it has no calibration documents."""
-
-
 def merged_settings(settings: SchemeSettings) -> dict[str, Any]:
     """Return every setting but the preset: what is given, else what the preset says.
 
@@ -262,13 +252,13 @@ def _roundings(base: Mapping[str, Rounding], value: Any) -> dict[str, Rounding]:
     return dict(sorted({**base, **override}.items()))
 
 
-def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
+def unsupported(settings: SchemeSettings) -> list[Problem]:
     """Return (key path, message) for every setting that this version refuses by name.
 
     Settings that contradict each other are refused whoever says them, the recipe or its preset; a
     path is always one that the recipe wrote.
     """
-    found: list[tuple[tuple[str, ...], str]] = []
+    found: list[Problem] = []
 
     def refuse(path: tuple[str, ...], value: object, allowed: str) -> None:
         found.append((path, f"{value!r} is not supported by this version; use {allowed}"))
@@ -283,74 +273,12 @@ def unsupported(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
     if settings.bias_correction:
         message = "true is not supported by this version; leave it out or write false"
         found.append((("bias_correction",), message))
-    return found + (_not_dynamic(settings) if settings.dynamic else _contradictions(settings))
+    if settings.dynamic:
+        return found + useless_under_dynamic(settings)
+    return found + contradictions(settings, merged_settings(settings))
 
 
-def _not_dynamic(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
-    """Return (key path, message) for settings that dynamic quantization has no use for."""
-    found: list[tuple[tuple[str, ...], str]] = []
-    same = {"symmetric": True, "arithmetic": "float-torch", "rounding": "nearest"}
-    for key in CALIBRATED:
-        value = getattr(settings, key)
-        if value is None or value is False and key != "symmetric" or value == same.get(key):
-            continue
-        message = "under dynamic: true every row of activations has a range of its own"
-        if key in ("rounding", "bias_correction"):
-            message = "dynamic: true uses no calibration documents, which this needs"
-        elif key == "arithmetic":
-            message = f"under dynamic: true there is only the arithmetic {same[key]}"
-        found.append(((key,), f"{message}; leave it out"))
-    return found
-
-
-def _contradictions(settings: SchemeSettings) -> list[tuple[tuple[str, ...], str]]:
-    """Return (key path, message) for settings that say nothing, or the opposite of another one."""
-    found: list[tuple[tuple[str, ...], str]] = []
-    merged = merged_settings(settings)
-    estimators = set(merged["ranges"].values())
-    under = f" (preset {settings.preset})"
-    if not merged["symmetric"] and "kl" in estimators:
-        message = "kl finds one threshold for both signs; use minmax, percentile, mse or output-mse"
-        where = "ranges" if settings.ranges else "symmetric"
-        found.append(((where,), f"{message}, or symmetric: true"))
-    if not merged["symmetric"] and merged["arithmetic"] == "integer":
-        where = "arithmetic" if settings.arithmetic else "symmetric"
-        message = "integer arithmetic is defined for symmetric ranges only"
-        found.append(((where,), f"{message}; use float-torch or float-native, or symmetric: true"))
-    if merged["observer"] != "brevitas":
-        if settings.observer_batch is not None:
-            found.append((("observer_batch",), "only observer brevitas depends on its batches"))
-        if settings.percentile is not None and "percentile" not in estimators:
-            said = "" if settings.ranges else under
-            found.append(
-                (("percentile",), f"no range is estimated by percentile{said}; leave it out")
-            )
-        return found
-    who = "observer brevitas" + ("" if settings.observer else under)
-    if estimators != {"percentile"}:
-        message = f"{who} only has the estimator percentile"
-        if settings.ranges:
-            found.append((("ranges",), message))
-        else:
-            found.append((("observer",), f"{message}{under}; add ranges: percentile"))
-    usual = {"separate_io": False, "separate_hv": False, "cell_guard": False, "symmetric": True}
-    for key, value in usual.items():
-        if merged[key] == value:
-            continue
-        if getattr(settings, key) is not None:
-            found.append(((key,), f"{who} cannot do this; leave it out"))
-        else:
-            add = f"add {key}: {str(value).lower()}"
-            found.append((("observer",), f"{who} has no {key}{under}; {add}"))
-    if settings.percentile not in (None, BREVITAS_PERCENTILE):
-        message = f"{who} only has the percentile {BREVITAS_PERCENTILE}; leave it out"
-        found.append((("percentile",), message))
-    return found
-
-
-def unmatched_patterns(
-    settings: SchemeSettings, kinds: tuple[str, ...]
-) -> list[tuple[tuple[str, ...], str]]:
+def unmatched_patterns(settings: SchemeSettings, kinds: tuple[str, ...]) -> list[Problem]:
     """Return (key path, message) for what has no effect on any of the models.
 
     That is a site pattern that matches no site, and a scale of its own for a label vector that no
@@ -358,7 +286,7 @@ def unmatched_patterns(
     """
     activations = {s for kind in kinds for s in ACTIVATION_SITES[kind]}
     weights = {s for kind in kinds for s in WEIGHT_SITES[kind]}
-    found: list[tuple[tuple[str, ...], str]] = []
+    found: list[Problem] = []
     for key, sites in (("bits", weights | activations), ("ranges", activations)):
         value = getattr(settings, key)
         for pattern in value if isinstance(value, dict) else ():

@@ -6,12 +6,12 @@ from calibkit.engine.calibrate import calibrate
 from calibkit.engine.plain import classifier_logits, evaluate
 from calibkit.models.checkpoints import from_arrays
 from calibkit.models.scoring import score, token_nll
+from calibkit.quantize.installation import install
 from calibkit.quantize.networks import (
     PORT,
     activation_impl,
     activation_proxies,
     build,
-    install,
     linear_name,
     quantized_weight,
     weight_proxies,

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibkit.quantize.estimators import Codes, Histogram
+from calibkit.quantize.installation import install
 from calibkit.quantize.networks import (
     activation_impl,
     activation_proxies,
     build,
-    install,
     site_weight,
     weight_proxies,
     weight_tensors,

@@ -1,0 +1,109 @@
+"""Settings of a scheme that say the opposite of each other, or nothing at all. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from calibkit.quantize.schemes import SchemeSettings
+
+Problem = tuple[tuple[str, ...], str]
+"""The path of a key that the recipe wrote, and what is wrong with it."""
+
+BREVITAS_PERCENTILE = 99.999
+"""The percentile of Brevitas's own observer."""
+
+CALIBRATED = (
+    "observer",
+    "observer_batch",
+    "ranges",
+    "percentile",
+    "symmetric",
+    "separate_io",
+    "separate_hv",
+    "cell_guard",
+    "rounding",
+    "bias_correction",
+    "arithmetic",
+)
+"""Settings that dynamic quantization leaves no choice of: it has no calibration documents."""
+
+
+def useless_under_dynamic(settings: SchemeSettings) -> list[Problem]:
+    """Return the settings that dynamic quantization has no use for."""
+    usual = {"symmetric": True, "arithmetic": "float-torch"}
+    found: list[Problem] = []
+    for key in CALIBRATED:
+        value = getattr(settings, key)
+        if value is None or value == usual.get(key, False):
+            continue
+        message = "under dynamic: true every row of activations has a range of its own"
+        if key in ("rounding", "bias_correction"):
+            if set(value.values() if isinstance(value, Mapping) else [value]) == {"nearest"}:
+                continue
+            message = "dynamic: true uses no calibration documents, which this needs"
+        elif key == "arithmetic":
+            message = f"under dynamic: true there is only the arithmetic {usual[key]}"
+        found.append(((key,), f"{message}; leave it out"))
+    return found
+
+
+def contradictions(settings: SchemeSettings, merged: Mapping[str, Any]) -> list[Problem]:
+    """Return the settings that contradict others or have no effect, whoever says the others.
+
+    merged: the settings with their preset, see `calibkit.quantize.schemes.merged_settings`.
+    """
+    found = _of_asymmetric_ranges(settings, merged)
+    if merged["observer"] == "brevitas":
+        return found + _of_observer_brevitas(settings, merged)
+    if settings.observer_batch is not None:
+        found.append((("observer_batch",), "only observer brevitas depends on its batches"))
+    if settings.percentile is not None and "percentile" not in merged["ranges"].values():
+        said = "" if settings.ranges else _under(settings)
+        found.append((("percentile",), f"no range is estimated by percentile{said}; leave it out"))
+    return found
+
+
+def _under(settings: SchemeSettings) -> str:
+    return f" (preset {settings.preset})"
+
+
+def _of_asymmetric_ranges(settings: SchemeSettings, merged: Mapping[str, Any]) -> list[Problem]:
+    found: list[Problem] = []
+    if merged["symmetric"]:
+        return found
+    if "kl" in merged["ranges"].values():
+        message = "kl finds one threshold for both signs; use minmax, percentile, mse or output-mse"
+        where = "ranges" if settings.ranges else "symmetric"
+        found.append(((where,), f"{message}, or symmetric: true"))
+    if merged["arithmetic"] == "integer":
+        where = "arithmetic" if settings.arithmetic else "symmetric"
+        message = "integer arithmetic is defined for symmetric ranges only"
+        found.append(((where,), f"{message}; use float-torch or float-native, or symmetric: true"))
+    return found
+
+
+def _of_observer_brevitas(settings: SchemeSettings, merged: Mapping[str, Any]) -> list[Problem]:
+    found: list[Problem] = []
+    under = _under(settings)
+    who = "observer brevitas" + ("" if settings.observer else under)
+    if set(merged["ranges"].values()) != {"percentile"}:
+        message = f"{who} only has the estimator percentile"
+        if settings.ranges:
+            found.append((("ranges",), message))
+        else:
+            found.append((("observer",), f"{message}{under}; add ranges: percentile"))
+    usual = {"separate_io": False, "separate_hv": False, "cell_guard": False, "symmetric": True}
+    for key, value in usual.items():
+        if merged[key] == value:
+            continue
+        if getattr(settings, key) is not None:
+            found.append(((key,), f"{who} cannot do this; leave it out"))
+        else:
+            add = f"add {key}: {str(value).lower()}"
+            found.append((("observer",), f"{who} has no {key}{under}; {add}"))
+    if settings.percentile not in (None, BREVITAS_PERCENTILE):
+        message = f"{who} only has the percentile {BREVITAS_PERCENTILE}; leave it out"
+        found.append((("percentile",), message))
+    return found
