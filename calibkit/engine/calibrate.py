@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calibkit.engine.gram import linear_gram
+from calibkit.engine.correction import SiteCodes, correct_gates, correct_linear
 from calibkit.engine.statistics import collect_statistics
 from calibkit.errors import BadInput
 from calibkit.quantize.installation import install, set_bits
@@ -23,16 +23,12 @@ from calibkit.quantize.networks import (
     activation_proxies,
     build,
     linear_name,
-    set_weight,
-    weight_tensors,
 )
 from calibkit.quantize.ranges import (
     SiteStatistics,
     activation_ranges,
-    weight_scale,
     weight_thresholds,
 )
-from calibkit.quantize.rounding import gpfq, round_nearest
 from calibkit.quantize.schemes import Scheme
 from calibkit.ragged import Ragged
 
@@ -41,16 +37,24 @@ from calibkit.ragged import Ragged
 class Calibrated:
     """A frozen quantized network and what was chosen for it.
 
-    thresholds: per activation site, none where the scheme is dynamic. codes: integer codes of the
-    linear layer as chosen by the scheme's rounding, and as nearest rounding would have them,
-    (rows, columns) int8.
+    thresholds: per activation site, none where the scheme is dynamic. site_codes: integer codes of
+    the linear layer, and of every other weight site that the scheme does not round to nearest.
     """
 
     network: QuantClassifier
     activation_thresholds: dict[str, float]
     weight_thresholds: dict[str, NDArray[np.float32]]
-    codes: NDArray[np.int8]
-    nearest_codes: NDArray[np.int8]
+    site_codes: dict[str, SiteCodes]
+
+    @property
+    def codes(self) -> NDArray[np.int8]:
+        """The linear layer's codes (rows, columns) as chosen by the scheme's rounding."""
+        return self.site_codes[linear_name(self.network.kind)].chosen
+
+    @property
+    def nearest_codes(self) -> NDArray[np.int8]:
+        """The linear layer's codes as nearest rounding would have them."""
+        return self.site_codes[linear_name(self.network.kind)].nearest
 
 
 def calibrate(
@@ -82,22 +86,9 @@ def calibrate(
         weights = weight_thresholds(kind, arrays, scheme)
         network = build(kind, arrays, DYNAMIC if scheme.dynamic else QUANTIZED)
         install(network, scheme, weights, thresholds, zero_points)
-        name = linear_name(kind)
-        bits = scheme.bits_of(name)
-        scale = torch.from_numpy(weight_scale(weights[name], bits))
-        weight = weight_tensors(network)[name].clone()
-        nearest = round_nearest(weight, scale, bits)
-        codes = nearest
-        if scheme.rounding_of("linear") == "gpfq":
-            codes = gpfq(weight, scale, bits, linear_gram(network, arrays, subset))
-            set_weight(network, name, codes * scale)
-    return Calibrated(
-        network,
-        thresholds,
-        weights,
-        codes.numpy().astype(np.int8),
-        nearest.numpy().astype(np.int8),
-    )
+        codes = correct_gates(network, arrays, subset, scheme, weights)
+        codes[linear_name(kind)] = correct_linear(network, arrays, subset, scheme, weights)
+    return Calibrated(network, thresholds, weights, codes)
 
 
 def brevitas_thresholds(

@@ -78,9 +78,9 @@ class FloatModel:
         for batch in batches(tokens, drop_last=self.kind == "generative", size=size):
             yield self.run(batch)
 
-    def linear_input(self, batch: Batch) -> Tensor:
-        """Return the linear layer's input rows of one batch, as in `FloatBatch`."""
-        return self._linear_input(batch, self._steps(batch, ("h",))[1]["h"])[1]
+    def hidden(self, batch: Batch) -> Tensor:
+        """Return the hidden states (total, hidden) of one batch's packed positions."""
+        return self._steps(batch, ("h",))[1]["h"]
 
     def run(self, batch: Batch) -> FloatBatch:
         """Run one batch and keep what every site saw."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from calibkit.engine.batches import BATCH, batches
 from calibkit.engine.choice import states_by
+from calibkit.engine.fidelity import float_pass_states
 from calibkit.engine.float_pass import FloatModel
 from calibkit.quantize.networks import (
     Arrays,
@@ -19,16 +20,22 @@ from calibkit.quantize.networks import (
     quantized_weight,
 )
 from calibkit.quantize.rounding import Gram
+from calibkit.quantize.schemes import FloatPass
 from calibkit.ragged import Ragged
 
 
 def linear_gram(
-    network: QuantClassifier, arrays: Arrays, tokens: Ragged, *, batch: int = BATCH
+    network: QuantClassifier,
+    arrays: Arrays,
+    tokens: Ragged,
+    *,
+    float_pass: FloatPass = "float",
+    batch: int = BATCH,
 ) -> Gram:
     """Return the Gram matrices of the classifier's or decoder's input, in float64.
 
-    The float side comes from the float model itself (Brevitas 0.13 leaves the LSTM's activations
-    quantized when it means to turn quantization off). The decoder's input is [h_t ; v_y] for
+    float_pass: where the float side comes from; brevitas stands for the pass that Brevitas takes
+    for the float model's, see `calibkit.engine.fidelity`. The decoder's input is [h_t ; v_y] for
     every position and every label, as at inference; its Gram matrix is put together from sums
     over h and over v.
     """
@@ -36,11 +43,12 @@ def linear_gram(
     proxy = activation_proxies(network)[f"{linear_name(network.kind)}.input"]
     quantize = activation_impl(proxy)
     sums, states = Sums(), states_by("auto", network, tokens)
+    floats = float_pass_states(network) if float_pass == "brevitas" else model.hidden
     with torch.inference_mode():
         for one in batches(tokens, drop_last=model.label_vectors is not None, size=batch):
-            exact, inexact = model.linear_input(one), states(one)
+            inexact, exact = states(one), floats(one)
             if isinstance(network, QuantDiscriminative):
-                inexact = one.mean(inexact)
+                inexact, exact = one.mean(inexact), one.mean(exact)
             sums.add(quantize(inexact)[0], exact)
         if not isinstance(network, QuantGenerative):
             return sums.gram()
@@ -65,7 +73,7 @@ def gate_gram(
     with torch.inference_mode():
         for one in batches(tokens, drop_last=model.label_vectors is not None, size=batch):
             ids = one.pack(one.ids[:, :, None])[:, 0]
-            exact = torch.cat([model.embedding[ids], one.before(model.run(one).hidden)], dim=1)
+            exact = torch.cat([model.embedding[ids], one.before(model.hidden(one))], dim=1)
             sums.add(torch.cat([embedding[ids], one.before(states(one))], dim=1), exact)
     return sums.gram()
 

@@ -213,7 +213,8 @@ def weight_shifts(
                 range_use=range_use(exact[site], -top, top),
             )
         )
-        if site == linear_name(kind) and scheme.rounding_of("linear") != "nearest":
+        layer_kind = "linear" if site == linear_name(kind) else "gates"
+        if site in done.site_codes and scheme.rounding_of(layer_kind) != "nearest":
             rows.append(_rounding_shift(site, done, scheme))
     return rows
 
@@ -235,7 +236,7 @@ def _levels(values: Flat, step: NDArray[np.float32]) -> tuple[Flat, NDArray[np.i
 def _rounding_shift(site: str, done: Calibrated, scheme: Scheme) -> Shift:
     bits = scheme.bits_of(site)
     step = weight_scale(done.weight_thresholds[site], bits)
-    nearest, chosen = done.nearest_codes, done.codes
+    nearest, chosen = done.site_codes[site].nearest, done.site_codes[site].chosen
     changed, mean_change = code_changes(nearest, chosen)
     if step.ndim:
         pair = ((nearest * step).flatten(), (chosen * step).flatten())

@@ -25,6 +25,7 @@ CALIBRATED = (
     "cell_guard",
     "rounding",
     "bias_correction",
+    "float_pass",
     "arithmetic",
 )
 """Settings that dynamic quantization leaves no choice of: it has no calibration documents."""
@@ -32,14 +33,14 @@ CALIBRATED = (
 
 def useless_under_dynamic(settings: SchemeSettings) -> list[Problem]:
     """Return the settings that dynamic quantization has no use for."""
-    usual = {"symmetric": True, "arithmetic": "float-torch"}
+    usual = {"symmetric": True, "arithmetic": "float-torch", "float_pass": "float"}
     found: list[Problem] = []
     for key in CALIBRATED:
         value = getattr(settings, key)
         if value is None or value == usual.get(key, False):
             continue
         message = "under dynamic: true every row of activations has a range of its own"
-        if key in ("rounding", "bias_correction"):
+        if key in ("rounding", "bias_correction", "float_pass"):
             if set(value.values() if isinstance(value, Mapping) else [value]) == {"nearest"}:
                 continue
             message = "dynamic: true uses no calibration documents, which this needs"
@@ -54,7 +55,7 @@ def contradictions(settings: SchemeSettings, merged: Mapping[str, Any]) -> list[
 
     merged: the settings with their preset, see `calibkit.quantize.schemes.merged_settings`.
     """
-    found = _of_asymmetric_ranges(settings, merged)
+    found = _of_asymmetric_ranges(settings, merged) + _of_float_pass(settings, merged)
     if merged["observer"] == "brevitas":
         return found + _of_observer_brevitas(settings, merged)
     if settings.observer_batch is not None:
@@ -81,6 +82,21 @@ def _of_asymmetric_ranges(settings: SchemeSettings, merged: Mapping[str, Any]) -
         where = "arithmetic" if settings.arithmetic else "symmetric"
         message = "integer arithmetic is defined for symmetric ranges only"
         found.append(((where,), f"{message}; use float-torch or float-native, or symmetric: true"))
+    return found
+
+
+def _of_float_pass(settings: SchemeSettings, merged: Mapping[str, Any]) -> list[Problem]:
+    """Brevitas's float pass runs the LSTM with its float weights, which must still be there."""
+    found: list[Problem] = []
+    if merged["float_pass"] != "brevitas":
+        return found
+    where = "float_pass" if settings.float_pass else "preset"
+    if merged["rounding"]["gates"] != "nearest":
+        message = "Brevitas corrects no gates; use float_pass: float, or rounding gates: nearest"
+        found.append(((where,), message))
+    if merged["bias_correction"]:
+        message = "Brevitas corrects no bias; use float_pass: float, or bias_correction: false"
+        found.append(((where,), message))
     return found
 
 

@@ -29,6 +29,7 @@ Rounding = Literal["nearest", "gpfq", "gptq", "qronos", "least-squares", "distil
 Observer = Literal["calibkit", "brevitas"]
 Granularity = Literal["per-tensor", "per-channel"]
 Arithmetic = Literal["float-torch", "float-native", "integer"]
+FloatPass = Literal["float", "brevitas"]
 Preset = Literal["brevitas-default", "paper", "robust", "robust-mixed"]
 
 GATES = ("input", "forget", "cell", "output")
@@ -76,6 +77,16 @@ UNSIGNED_SITES = ("lstm.sigmoid_input", "lstm.sigmoid_forget", "lstm.sigmoid_out
 LINEAR_SITES = {"discriminative": ("classifier",), "generative": ("decoder",)}
 """Model kind -> linear layers, the ones that rounding ``linear`` reaches."""
 
+ROUNDINGS: dict[str, tuple[Rounding, ...]] = {
+    "linear": ("nearest", "gpfq", "gptq", "qronos", "least-squares"),
+    "gates": ("nearest", "gpfq", "gptq", "qronos", "least-squares"),
+    "embedding": ("nearest",),
+}
+"""Layer kind -> how its weights may be rounded."""
+
+READ_FLOAT_INPUTS: tuple[Rounding, ...] = ("gpfq", "qronos", "least-squares")
+"""Roundings that compare a layer's inputs with those of the float network."""
+
 
 class SchemeSettings(BaseModel):
     """What ``quantize:`` may say. Every key but ``preset`` overrides the preset.
@@ -110,7 +121,14 @@ class SchemeSettings(BaseModel):
     """Every row of activations (one document, one step, one site) is quantized over its own range,
     at the moment of use; no calibration documents. A reference for the others."""
     rounding: dict[Literal["linear", "gates", "embedding"], Rounding] | Rounding | None = None
+    """nearest; gpfq, gptq, qronos, least-squares: codes that keep the layer's outputs on the
+    calibration documents. least-squares moves the bias too. One word means ``linear``."""
     bias_correction: bool | None = None
+    """Biases of the gates and of the linear layer take up the mean error of its outputs."""
+    float_pass: FloatPass | None = None
+    """brevitas: the float inputs that ``linear`` rounding compares with are those of Brevitas
+    0.13.4, which leaves the LSTM's activations quantized in its float pass. Only there for
+    fidelity; no effect on a rounding that reads no float inputs."""
     cell_guard: bool | None = None
     """Cap the range of ``lstm.cell`` where its step would be so wide that the LSTM goes dead."""
     arithmetic: Arithmetic | None = None
@@ -142,6 +160,7 @@ class Scheme:
     bias_correction: bool
     cell_guard: bool
     arithmetic: Arithmetic
+    float_pass: FloatPass = "float"
 
     @property
     def id(self) -> str:
@@ -157,6 +176,8 @@ class Scheme:
             plain["observer_batch"] = 0  # no number depends on it
         if all(estimator != "percentile" for _, estimator in self.ranges):
             plain["percentile"] = 0
+        if self.float_pass == "float":
+            del plain["float_pass"]  # a scheme keeps the id it had before there was a choice
         return plain
 
     def bits_of(self, site: str) -> int:
@@ -170,6 +191,10 @@ class Scheme:
     def rounding_of(self, layer_kind: str) -> Rounding:
         """Return the rounding of a layer kind: linear, gates or embedding."""
         return dict(self.rounding)[layer_kind]
+
+    def corrects_bias(self, layer_kind: str) -> bool:
+        """Return whether biases of a layer kind (linear, gates) take up mean errors."""
+        return self.bias_correction or self.rounding_of(layer_kind) == "least-squares"
 
 
 def scheme_from_dict(plain: Mapping[str, Any]) -> Scheme:
@@ -200,6 +225,7 @@ _BREVITAS_DEFAULT: dict[str, Any] = {
     "dynamic": False,
     "rounding": {"linear": "nearest", "gates": "nearest", "embedding": "nearest"},
     "bias_correction": False,
+    "float_pass": "float",
     "cell_guard": False,
     "arithmetic": "float-torch",
 }
@@ -263,16 +289,14 @@ def unsupported(settings: SchemeSettings) -> list[Problem]:
     def refuse(path: tuple[str, ...], value: object, allowed: str) -> None:
         found.append((path, f"{value!r} is not supported by this version; use {allowed}"))
 
-    if isinstance(settings.rounding, dict):
-        for kind, rounding in settings.rounding.items():
-            allowed = ("nearest", "gpfq") if kind == "linear" else ("nearest",)
-            if rounding not in allowed:
-                refuse(("rounding", kind), rounding, ", ".join(allowed))
-    elif settings.rounding not in (None, "nearest", "gpfq"):
-        refuse(("rounding",), settings.rounding, "nearest, gpfq")
-    if settings.bias_correction:
-        message = "true is not supported by this version; leave it out or write false"
-        found.append((("bias_correction",), message))
+    given = settings.rounding or {}
+    for kind, rounding in (given if isinstance(given, dict) else {"linear": given}).items():
+        path = ("rounding", kind) if isinstance(given, dict) else ("rounding",)
+        if kind == "embedding" and rounding != "nearest" and rounding != "distill":
+            message = "an embedding's inputs are one-hot, so that no column can make up for another"
+            found.append((path, f"{message}: {rounding} is nearest rounding; use nearest"))
+        elif rounding not in ROUNDINGS[kind]:
+            refuse(path, rounding, ", ".join(ROUNDINGS[kind]))
     if settings.dynamic:
         return found + useless_under_dynamic(settings)
     return found + contradictions(settings, merged_settings(settings))
@@ -298,6 +322,12 @@ def unmatched_patterns(settings: SchemeSettings, kinds: tuple[str, ...]) -> list
     return found
 
 
+def with_linear_rounding(settings: SchemeSettings, rounding: Rounding) -> SchemeSettings:
+    """Return the settings with another rounding of the linear layers, the others as they are."""
+    given = settings.rounding if isinstance(settings.rounding, dict) else {}
+    return settings.model_copy(update={"rounding": {**given, "linear": rounding}})
+
+
 def resolve(
     settings: SchemeSettings,
     *,
@@ -312,7 +342,7 @@ def resolve(
     """
     chosen = settings if preset is None else settings.model_copy(update={"preset": preset})
     if rounding is not None:
-        chosen = chosen.model_copy(update={"rounding": rounding})
+        chosen = with_linear_rounding(chosen, rounding)
     problems = unsupported(chosen)
     if problems:
         path, message = problems[0]
@@ -322,6 +352,7 @@ def resolve(
     written = len(chosen.bits or {})
     while len(site_bits) > written and site_bits[-1][1] == bits:
         site_bits = site_bits[:-1]  # the preset says nothing new: one scheme, one id
+    reads_floats = merged["rounding"]["linear"] in READ_FLOAT_INPUTS
     return Scheme(
         bits=bits,
         site_bits=site_bits,
@@ -339,19 +370,20 @@ def resolve(
         bias_correction=merged["bias_correction"],
         cell_guard=merged["cell_guard"],
         arithmetic=merged["arithmetic"],
+        float_pass=merged["float_pass"] if reads_floats else "float",
     )
 
 
 def rounding_name(scheme: Scheme) -> str:
     """Return the word that stands in the ``rounding`` column of results.
 
-    The linear layers' rounding when the others round to nearest, else every kind by name.
+    The linear layers' rounding when the others round to nearest, else every kind that does not.
     """
     by_kind = dict(scheme.rounding)
-    others = {r for kind, r in by_kind.items() if kind != "linear"}
-    if others <= {"nearest"}:
+    corrected = [f"{kind}:{r}" for kind, r in sorted(by_kind.items()) if r != "nearest"]
+    if all(kind == "linear" or r == "nearest" for kind, r in by_kind.items()):
         return by_kind["linear"]
-    return ",".join(f"{kind}:{r}" for kind, r in sorted(by_kind.items()))
+    return ",".join(corrected)
 
 
 def settings_from(plain: Mapping[str, Any]) -> SchemeSettings:

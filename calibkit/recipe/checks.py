@@ -17,7 +17,13 @@ from calibkit.corpora.noise import noise_kinds
 from calibkit.errors import BadInput, CalibkitError, nearest, unknown_name
 from calibkit.models.settings import KINDS, settings_from
 from calibkit.policies import parameter_problems
-from calibkit.quantize.schemes import PRESETS, SchemeSettings, unmatched_patterns, unsupported
+from calibkit.quantize.schemes import (
+    PRESETS,
+    SchemeSettings,
+    unmatched_patterns,
+    unsupported,
+    with_linear_rounding,
+)
 from calibkit.recipe.model import AXES, MOST_CELLS
 from calibkit.recipe.recipe import settings_under
 from calibkit.recipe.wording import found
@@ -210,11 +216,11 @@ def _schemes(
         if settings.rounding is not None or not listed:
             listed.append((None, settings.rounding))
         for place, rounding in listed:
-            tried = settings.model_copy(update={"rounding": rounding})
+            tried = settings if place is None else with_linear_rounding(settings, rounding)
             for path, message in unsupported(tried):
                 where: Path = ("schemes", str(name)) if path[0] in own else ("quantize",)
                 where = (*where, *path)
-                if path[0] == "rounding" and place is not None:
+                if place is not None and path in (("rounding",), ("rounding", "linear")):
                     where = ("grid", "rounding", place)
                 if (where, message) not in said:
                     said.add((where, message))

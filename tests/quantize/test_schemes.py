@@ -44,6 +44,44 @@ def test_a_grid_axis_overrides_the_settings_and_they_the_preset():
     assert rounding_name(resolve(settings, bits=4)) == "gpfq"
 
 
+def test_the_axis_rounding_means_the_linear_layer_and_leaves_the_gates_alone():
+    settings = SchemeSettings(rounding={"gates": "least-squares"})
+    found = [resolve(settings, bits=4, rounding=r) for r in (None, "nearest", "gptq", "qronos")]
+    assert {s.rounding_of("gates") for s in found} == {"least-squares"}
+    assert [rounding_name(s) for s in found] == [
+        "gates:least-squares",
+        "gates:least-squares",
+        "gates:least-squares,linear:gptq",
+        "gates:least-squares,linear:qronos",
+    ]
+
+
+def test_an_embedding_is_told_why_it_is_rounded_to_nearest():
+    with pytest.raises(BadInput, match="one-hot.*gptq is nearest rounding; use nearest"):
+        resolve(SchemeSettings(rounding={"embedding": "gptq"}), bits=4)
+
+
+def test_the_float_pass_is_part_of_a_scheme_only_where_rounding_reads_it():
+    defective = SchemeSettings(float_pass="brevitas")
+    for rounding in ("nearest", "gptq"):
+        plain = resolve(SchemeSettings(), bits=4, rounding=rounding)
+        assert resolve(defective, bits=4, rounding=rounding) == plain
+    for rounding in ("gpfq", "qronos", "least-squares"):
+        plain = resolve(SchemeSettings(), bits=4, rounding=rounding)
+        other = resolve(defective, bits=4, rounding=rounding)
+        assert other == replace(plain, float_pass="brevitas") and other.id != plain.id
+        assert scheme_from_dict(other.as_dict()) == other
+        assert "float_pass" not in plain.as_dict()
+        assert scheme_from_dict(plain.as_dict()) == plain
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_least_squares_always_moves_the_bias_of_its_layers(bias):
+    settings = SchemeSettings(rounding={"gates": "least-squares"}, bias_correction=bias)
+    scheme = resolve(settings, bits=4, rounding="gpfq")
+    assert scheme.corrects_bias("gates") and scheme.corrects_bias("linear") is bias
+
+
 def test_each_preset_is_what_its_name_says():
     schemes = {name: resolve(SchemeSettings(preset=name), bits=4) for name in PRESETS}
     assert len({s.id for s in schemes.values()}) == len(schemes) == 4
@@ -111,8 +149,11 @@ def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
         ({"preset": "robust", "percentile": 99.0}, "percentile"),
         ({"preset": "robust", "observer": "brevitas"}, "observer"),
         ({"preset": "robust", "observer_batch": 8}, "observer_batch"),
-        ({"rounding": "gptq"}, "rounding"),
-        ({"rounding": {"gates": "gpfq"}}, "rounding.gates"),
+        ({"rounding": "distill"}, "rounding"),
+        ({"rounding": {"gates": "distill"}}, "rounding.gates"),
+        ({"rounding": {"embedding": "gpfq"}}, "rounding.embedding"),
+        ({"float_pass": "brevitas", "rounding": {"gates": "gpfq"}}, "float_pass"),
+        ({"float_pass": "brevitas", "bias_correction": True}, "float_pass"),
         ({"observer": "brevitas", "separate_io": True}, "separate_io"),
         ({"preset": "paper", "separate_hv": True}, "separate_hv"),
         ({"observer": "brevitas", "cell_guard": True}, "cell_guard"),
@@ -123,6 +164,7 @@ def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
         ({"dynamic": True, "cell_guard": True}, "cell_guard"),
         ({"dynamic": True, "separate_io": True}, "separate_io"),
         ({"dynamic": True, "rounding": "gpfq"}, "rounding"),
+        ({"dynamic": True, "float_pass": "brevitas"}, "float_pass"),
         ({"dynamic": True, "arithmetic": "integer"}, "arithmetic"),
         ({"dynamic": True, "arithmetic": "float-native"}, "arithmetic"),
         ({"symmetric": False, "ranges": "kl"}, "ranges"),

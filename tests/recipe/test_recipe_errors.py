@@ -122,8 +122,8 @@ MISTAKES = [
      "16:15: grid.bits[1]: expected a whole number, found 'on'"),
     ("[nearest, gpfq]", "[nearest, nearst]",
      "17:23: grid.rounding[1]: 'nearst' is not allowed; did you mean 'nearest'?"),
-    ("[nearest, gpfq]", "[nearest, gptq]", "17:23: grid.rounding[1]: 'gptq' is not supported by "
-     "this version; use nearest, gpfq"),
+    ("[nearest, gpfq]", "[nearest, distill]", "17:23: grid.rounding[1]: 'distill' is not supported "
+     "by this version; use nearest, gpfq, gptq, qronos, least-squares"),
     ("rounding: [nearest, gpfq]", "preset: [brevitas-default, papr]",
      "17:30: grid.preset[1]: no preset or scheme is called 'papr'; did you mean 'paper'?"),
     ("quantize: {preset: brevitas-default}", "schemes: {robust: {ranges: mse}}",
