@@ -21,13 +21,14 @@ class Case:
 
     works: ``plain`` and the engines, by name; each makes its own numbers in the same stages.
     right: told (outcome of plain, outcome of an engine), returns by stage whether the engine's is
-    right. facts: what the rows say beside their numbers.
+    right. facts: what the rows say beside their numbers. told: the same from the two outcomes.
     """
 
     what: str
     works: Mapping[str, Work]
     right: Callable[[Any, Any], Mapping[str, bool]]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    told: Callable[[Any, Any], Mapping[str, Any]] = lambda expected, found: {}
 
 
 def measure(
@@ -43,6 +44,7 @@ def measure(
     rows = []
     for engine in engines:
         right = made.right(outcomes[PLAIN], outcomes[engine])
+        facts = {**made.facts, **made.told(outcomes[PLAIN], outcomes[engine])}
         stages = list(seconds[engine][0])
         for stage in (None, *stages) if len(stages) > 1 else (None,):
             spread = ratios(seconds[PLAIN], seconds[engine], stage)
@@ -58,7 +60,7 @@ def measure(
                     all(right.values()) if stage is None else right[stage],
                     own.median,
                     plain.median,
-                    facts={**made.facts, **({} if stage is None else {"stage": stage})},
+                    facts=facts if stage is None else {**facts, "stage": stage},
                 )
             )
     return rows

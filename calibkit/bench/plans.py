@@ -45,6 +45,8 @@ def engine(*, quick: bool) -> list[Job]:
     forward = "calibkit.bench.engine:forward"
     scoring = "calibkit.bench.engine:scoring"
     base = {"kind": "discriminative", "bits": 8}
+    integer_forward = "calibkit.bench.integer:forward"
+    integer_scoring = "calibkit.bench.integer:scoring"
     if quick:
         return [
             Job(forward, base | {"documents": 64, "vocabulary": 1_000}, repetitions=QUICK),
@@ -53,6 +55,16 @@ def engine(*, quick: bool) -> list[Job]:
                 {"documents": 16, "vocabulary": 1_000, "labels": 4, "bits": 8},
                 repetitions=QUICK,
                 growth=[Growth("vocabulary", [500, 1_000, 2_000])],
+            ),
+            Job(
+                integer_forward,
+                {"documents": 64, "vocabulary": 1_000, "bits": 8},
+                repetitions=QUICK,
+            ),
+            Job(
+                integer_scoring,
+                {"documents": 16, "vocabulary": 1_000, "labels": 4, "bits": 8},
+                repetitions=QUICK,
             ),
         ]
     jobs = [
@@ -73,6 +85,10 @@ def engine(*, quick: bool) -> list[Job]:
             jobs.append(
                 Job(scoring, options, growth=growth if vocabulary + labels == 10_004 else ())
             )
+    jobs.append(Job(integer_forward, {"documents": 1_024, "vocabulary": 10_000, "bits": 8}))
+    for vocabulary, labels in ((10_000, 4), (27_000, 14)):
+        sizes = {"vocabulary": vocabulary, "labels": labels, "bits": 8, "documents": 64}
+        jobs.append(Job(integer_scoring, sizes))
     return jobs
 
 

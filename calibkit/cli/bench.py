@@ -20,10 +20,11 @@ from calibkit.errors import Incomplete
 )
 @data_options
 def bench(*, kind: str, quick: bool, output: Output) -> None:
-    """Measure speed and exactness against the straightforward way.
+    """Measure speed and exactness against the plain way.
 
     \b
-    engine: the quantized LSTM and generative scoring, by each engine, against Brevitas
+    engine: the quantized LSTM and generative scoring, by each engine, in floats and in integers,
+            against Brevitas
     cell:   whole cells, stage by stage, against Brevitas and scipy
     noise:  every kind of noise against a loop over characters
     ks:     distances between distributions against scipy

@@ -65,3 +65,15 @@ def fails(word):
 
 def dies():
     os._exit(9)
+
+
+def telling():
+    def run(stages):
+        with stages("only"):
+            burn(0.01)
+        return 3
+
+    return Case(
+        "telling", {"plain": run, "fast": run}, lambda a, b: {"only": True}, {"size": 1},
+        lambda expected, found: {"sum": expected + found},
+    )  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from calibkit.bench import cell, inputs, noise_loop, plain_path
+from calibkit.bench import cell, inputs, integer, noise_loop, plain_path
 from calibkit.bench.engine import forward, quantized, same_scores, sample_of, scoring
 from calibkit.bench.ks import distances
 from calibkit.bench.noise import all_levels, kind_of_noise
@@ -98,6 +98,34 @@ def test_generative_scores_are_compared_within_float_noise():
     for engine in ENGINES:
         assert case.right(done["plain"], done[engine]) == {"scoring": True}
     assert case.right(done["plain"], done["torch"] * 1.001) == {"scoring": False}
+
+
+def test_integer_states_are_compared_with_the_torch_implementation():
+    case = integer.forward(documents=70, vocabulary=150, bits=8)
+    done = outcomes(case, ENGINES)
+    for engine in ENGINES:
+        assert case.right(done["plain"], done[engine]) == {"forward": True}
+        told = case.told(done["plain"], done[engine])
+        assert 0.99 < told["codes_agree"] <= 1 and told["argmax_agree"] > 0.95
+    (batch, states), *others = done["torch"]
+    moved = states.clone()
+    moved[3, 5] += float(states.abs().max()) / 2
+    assert case.right(done["plain"], [(batch, moved), *others]) == {"forward": False}
+    before = case.told(done["plain"], done["torch"])["codes_agree"]
+    after = case.told(done["plain"], [(batch, moved), *others])["codes_agree"]
+    assert after < before
+
+
+def test_integer_scores_are_compared_with_the_torch_implementation():
+    case = integer.scoring(documents=20, vocabulary=150, labels=5, bits=8)
+    assert case.what == "integer scoring, V 0.15k, 5 labels"
+    done = outcomes(case, ENGINES)
+    for engine in ENGINES:
+        assert case.right(done["plain"], done[engine]) == {"scoring": True}
+        assert case.told(done["plain"], done[engine]) == {"argmax_agree": 1.0}
+        assert same_scores(done["plain"], done[engine])
+    assert case.right(done["plain"], np.nextafter(done["torch"], 0)) == {"scoring": False}
+    assert case.told(done["plain"], -done["torch"])["argmax_agree"] < 0.5
 
 
 def test_only_clear_predictions_must_agree():

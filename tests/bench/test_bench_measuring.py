@@ -33,6 +33,11 @@ def test_one_wrong_stage_makes_the_whole_wrong_and_no_other_stage():
     assert [row.exact for row in rows] == [False, False, True]
 
 
+def test_rows_say_what_a_case_tells_of_its_outcomes():
+    (row,) = measure("measured_by_tests:telling", {}, ["fast"], 1)
+    assert row.facts == {"size": 1, "sum": 6}
+
+
 def test_growth_is_that_of_the_time():
     found = grow("measured_by_tests:together", {}, "torch", "size", [2, 4, 8], 2)
     assert found == pytest.approx(1.0)

@@ -126,6 +126,8 @@ def test_every_target_belongs_to_a_benchmark():
         "generative scoring, V 27k, 14 labels", "second bit width, discriminative",
         "second bit width, generative", "two workers, discriminative", "two workers, generative",
         "noise at seven levels, encoded", "generative training",
+        "integer LSTM forward, discriminative", "integer scoring, V 10k, 4 labels",
+        "integer scoring, V 27k, 14 labels",
     }  # fmt: skip
     assert {what for what, _ in TARGETS} == named
     for jobs in KINDS.values():

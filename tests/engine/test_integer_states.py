@@ -127,7 +127,14 @@ def step_by_step(network, ids):
         ratios = [step[s] * w / step[f"lstm.acc_{name}"]
                   for s in (read, "lstm.io") for w in of_input.steps.tolist()]  # fmt: skip
         both, shift = multipliers(ratios)
-        gates[name] = (of_input.codes, of_hidden.codes, bias, both[:width], both[width:], shift)
+        gates[name] = (
+            of_input.codes.long(),
+            of_hidden.codes.long(),
+            bias,
+            both[:width],
+            both[width:],
+            shift,
+        )
     squashed = {n: f"lstm.sigmoid_{n}" for n in COLUMNS[:3]} | {"cell": "lstm.tanh_cell"}
     for word in ids:
         code = {}
@@ -235,9 +242,9 @@ def test_biases_and_weights_are_brevitas_s_codes(make_model, wrapped, kind, weig
     for name, module in gate_modules(network).items():
         of_input, of_hidden, bias = layer.gate_params_fwd(module, probe)
         ours = weight(network, f"lstm.weight_{name}.input")
-        assert torch.equal(ours.codes, of_input.int().to(torch.int64))
+        assert torch.equal(ours.codes, of_input.int().to(torch.int8))
         theirs = weight(network, f"lstm.weight_{name}.hidden").codes
-        assert torch.equal(theirs, of_hidden.int().to(torch.int64))
+        assert torch.equal(theirs, of_hidden.int().to(torch.int8))
         found = bias_codes(module.bias, grid, ours.scale)
         assert torch.equal(found, bias.int().to(torch.int64))
 

@@ -19,7 +19,7 @@ from calibkit.engine.integer.fixed_point import (
     rescaled,
     too_large,
 )
-from calibkit.engine.integer.grids import Grid, bias_codes, grids, weight
+from calibkit.engine.integer.grids import Grid, Weight, bias_codes, grids, weight
 from calibkit.engine.integer.powers import ONE, POWER_BITS, log2, power
 from calibkit.engine.integer.scores import LN2
 from calibkit.engine.plain import next_tokens
@@ -76,11 +76,12 @@ class IntegerDecoder:
             ratio, read.low, read.high, largest=output.largest, site="decoder.input"
         )
         table = requantizer(torch.arange(output.low, output.high + 1))
-        layer, width = weight(network, "decoder"), network.decoder.weight.shape[1] // 2
+        layer = weight(network, "decoder")
+        width = layer.codes.shape[1] // 2
         matrix = WholeMatrix(layer.codes[:, :width], largest=read.largest, site="decoder")
         units = Multipliers.of(read.step * layer.steps * (ONE / LN2), "decoder")
         check(int((matrix.bound * units.values).max()), units.shift, "decoder")
-        logits = _label_logits(network, read)
+        logits = _label_logits(network, layer, read)
         largest = int((matrix.bound * units.values).max() >> units.shift) + 1
         largest += int(logits.abs().max())
         if largest >= LOGIT_BELOW:
@@ -176,13 +177,15 @@ def _whole_bits(logits: Tensor) -> Tensor:
 def by_word(label_logits: Tensor) -> tuple[Tensor, Tensor]:
     """Return the largest logit of every word (words,) and every label's factor below it."""
     tops = label_logits.amax(dim=0)
-    distances = tops.to(torch.int64) - label_logits
-    return tops, rescaled(power(distances), POWER_BITS - FACTOR_BITS).to(torch.int32)
+    factors = torch.empty_like(label_logits)
+    for to, logits in zip(factors, label_logits, strict=True):  # few labels' powers at one time
+        distance = tops.to(torch.int64) - logits
+        to.copy_(rescaled(power(distance), POWER_BITS - FACTOR_BITS))
+    return tops, factors
 
 
-def _label_logits(network: QuantGenerative, read: Grid) -> Tensor:
+def _label_logits(network: QuantGenerative, layer: Weight, read: Grid) -> Tensor:
     """Return what label and bias add to every logit: (labels, words) int32."""
-    layer, width = weight(network, "decoder"), network.decoder.weight.shape[1] // 2
     vectors = network.decoder_labels()
     if network.separate_hv:
         steps, largest = weight(network, "label_embedding").steps, 128
@@ -190,11 +193,15 @@ def _label_logits(network: QuantGenerative, read: Grid) -> Tensor:
     else:
         steps, largest = np.full(len(vectors), read.step), read.largest
         codes = read.codes(vectors)
-    products = WholeMatrix(layer.codes[:, width:], largest=largest, site="decoder")(codes)
+    of_labels = layer.codes[:, vectors.shape[1] :]
+    matrix = WholeMatrix(of_labels, largest=largest, site="decoder")
     bias = bias_codes(network.decoder.bias, read, layer.scale)
     bits = layer.steps * (ONE / LN2)
     both = Multipliers.of(np.vstack([steps[:, None] * bits, read.step * bits[None]]), "decoder")
-    sums = products * both.values[:-1]
-    worst = (sums.abs() + (bias * both.values[-1]).abs()).max()
-    check(int(worst), both.shift, "decoder")
-    return rescaled(sums + bias * both.values[-1], both.shift).to(torch.int32)
+    of_bias = bias * both.values[-1]
+    found = torch.empty((len(codes), len(bias)), dtype=torch.int32)
+    for label, to in enumerate(found):
+        sums = matrix(codes[label : label + 1])[0] * both.values[label]
+        check(int((sums.abs() + of_bias.abs()).max()), both.shift, "decoder")
+        to.copy_(rescaled(sums + of_bias, both.shift))
+    return found

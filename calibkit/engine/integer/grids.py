@@ -71,7 +71,7 @@ def _grid(impl: Any) -> Grid:
 
 @dataclass(frozen=True)
 class Weight:
-    """A quantized matrix: codes (rows, columns) int64 and one float32 scale a row."""
+    """A quantized matrix: codes (rows, columns) int8 and one float32 scale a row."""
 
     codes: Tensor
     scale: Tensor
@@ -88,7 +88,7 @@ def weight(network: QuantClassifier, name: str) -> Weight:
     site = name.rsplit(".", 1)[0] if name.startswith("lstm.") else name
     tensor = weight_tensors(network)[name]
     value, scale = weight_proxies(network)[site].tensor_quant(tensor)[:2]
-    codes = torch.round(value / scale).to(torch.int64)
+    codes = torch.round(value / scale).to(torch.int8)
     return Weight(codes, scale.detach().reshape(-1).expand(len(tensor)).contiguous())
 
 
