@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "paper-reference.csv"
 
 CAPTION = """
-accuracy in percent on clean test documents; ± = 95 % t interval over draws (distinct subsets)
-difference = here - published; drop = float - quantized, each from its own float model
+accuracy in percent on clean test documents, the mean over draws and float models
+± = 95 % t interval over draws (distinct subsets); difference = here - published
+drop = float - quantized, each from its own float model
 note: flags of cells that no longer work, what is missing
 """
 
@@ -96,7 +98,7 @@ def compare_reference(
             f"the latest results of {loaded.name} are not of this file: it was changed since, or"
             f" another recipe has its name; {measures} brings them up to date"
         )
-    _tell_protocols(told)
+    _tell_protocols(told, [name for name in sources if not published.protocols.get(name)])
 
 
 def in_full(pairs: Sequence[Pair]) -> Table:
@@ -172,26 +174,32 @@ def _calibkit(session: Session) -> str:
 def _tell_counts(
     pairs: Sequence[Pair], published: Reference, recipe: Recipe, measures: str
 ) -> None:
-    counts = {state: sum(one.state == state for one in pairs) for state in _STATES}
-    note(", ".join(f"{n:,} {state}" for state, n in counts.items()) + f" of {len(pairs):,} rows")
+    counts: Counter[str] = Counter(one.state for one in pairs)
+    said = [f"{counts[state]:,} {state}" for state in _STATES if counts[state]]
+    note(f"{_rows(len(pairs))}: {', '.join(said)}")
     if counts["missing"] or counts["in part"]:
         note(f"{measures} measures what is missing")
     collapsed = sum(bool(one.flagged) for one in pairs)
     if collapsed:
-        note(f"{collapsed:,} rows have cells that no longer work, whatever their accuracy: flags")
-    others = [cell.corpus for cell in published.cells if cell.corpus != recipe.corpus.name]
-    if others:
-        names = ", ".join(dict.fromkeys(others))
-        note(f"{len(others):,} published cells are on another corpus: {names}")
+        note(f"{_rows(collapsed)} with cells that no longer work, whatever their accuracy: flags")
+    others = Counter(cell.corpus for cell in published.cells if cell.corpus != recipe.corpus.name)
+    for corpus, number in others.items():
+        note(f"{_rows(number)} of {published.file} left out, on another corpus: {corpus}")
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"
 
 
 _STATES = ("measured", "in part", "missing", "not planned")
 
 
-def _tell_protocols(told: Sequence[Told]) -> None:
-    note("The protocols differ, so compare drops rather than accuracies:")
+def _tell_protocols(told: Sequence[Told], silent: Sequence[str]) -> None:
+    note("Measured as follows; where this differs, compare drops rather than accuracies:")
     widest = max(len(name) for one in told for name in one.by)
     for one in told:
         note(f"  {one.subject}")
         for name, text in one.by.items():
             note(f"    {name:<{widest}}  {text}")
+    if silent:
+        note(f"  {', '.join(silent)}: the reference does not tell")

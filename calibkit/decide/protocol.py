@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -51,9 +51,10 @@ def protocols(
 
 
 def is_of_this_recipe(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> bool:
-    """Say whether the results that the store shows under a recipe's name are of this content.
+    """Say whether the clean results that the store shows under a recipe's name are of this content.
 
-    The latest run of the name decides; comments, order and unused aliases make no difference.
+    The latest run of the name decides. Comments, order, unused aliases, and what is measured
+    besides clean accuracy make no difference.
     """
     found = con.execute(
         "SELECT recipe_text FROM runs WHERE recipe = ? AND recipe_id IS NOT NULL"
@@ -63,9 +64,13 @@ def is_of_this_recipe(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> bool:
     if found is None or not found[0]:
         return True
     try:
-        return parse_recipe(str(found[0]), recipe.name).id() == recipe.id()
+        return _of_clean(parse_recipe(str(found[0]), recipe.name)) == _of_clean(recipe)
     except CalibkitError:  # what an earlier version of calibkit could read
         return False
+
+
+def _of_clean(recipe: Recipe) -> str:
+    return replace(recipe, measure=replace(recipe.measure, noise=(), distributions=())).id()
 
 
 def _corpus(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> str:

@@ -100,11 +100,11 @@ def test_the_table_has_both_sides_with_interval_difference_and_drops(run: Run, s
 
 def test_the_rest_is_told_on_stderr(run: Run, store, study):
     told = run("--store", store.path, "compare-reference", study).stderr
-    assert told.startswith("6 measured, 0 in part, 1 missing, 1 not planned of 8 rows\n")
+    assert told.startswith("8 rows: 6 measured, 1 missing, 1 not planned\n")
     assert f"`calibkit --store {store.path} evaluate {study}` measures what is missing" in told
-    assert "1 rows have cells that no longer work" in told
-    assert "1 published cells are on another corpus: mails" in told
-    after = told.partition("protocols differ")[2]
+    assert "1 row with cells that no longer work, whatever their accuracy" in told
+    assert "1 row of" in told and "left out, on another corpus: mails" in told
+    after = told.partition("compare drops rather than accuracies:\n")[2]
     (here,) = [line for line in after.splitlines() if "documents, 2 labels" in line]
     assert here.startswith("    here  toy: ") and here.endswith("measured on 30 of test")
     assert "    then  all of it\n" in after
@@ -192,6 +192,7 @@ def test_what_a_store_says_can_be_the_reference(run: Run, store, study):
         ("paper", 8, 0.0), ("robust", 8, None), ("paper", 4, 0.0), ("robust", 4, None),
     ]  # fmt: skip
     assert all(r["reference_drop"] is None for r in found)
+    assert "  before: the reference does not tell\n" in run(*call).stderr
 
 
 def test_it_imports_nothing_heavy(store, study):

@@ -65,7 +65,7 @@ def test_the_summaries_fit_into_the_list_of_commands(run: Run) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["evaluate", "sql", "list", "show", "info"])
+@pytest.mark.parametrize("name", ["evaluate", "sql", "list", "show", "compare-reference", "info"])
 def test_every_command_that_prints_data_takes_the_output_options(name: str) -> None:
     options = {opt for parameter in command(name).params for opt in parameter.opts}
     assert {"--format", "--json", "-o", "--output"} <= options

@@ -237,7 +237,9 @@ def test_protocols_say_what_recipe_store_and_reference_tell(store):
 def test_results_of_another_content_are_noticed(store):
     make_results(store, recipe(), lambda point: 0.5)
     same = ["# a remark\n" + RECIPE.replace("[balanced, random]", "[random, balanced]"), RECIPE]
+    same.append(RECIPE + "measure: {noise: {keyboard: [0.1]}, distributions: [weights]}\n")
     others = [RECIPE.replace("seed: [0, 1, 2]", "seed: [0, 1]"), RECIPE.replace("4}", "5}")]
+    others.append(RECIPE + "measure: {documents: 9}\n")
     with store.reading() as con:
         assert all(is_of_this_recipe(con, recipe(text)) for text in same)
         assert not any(is_of_this_recipe(con, recipe(text)) for text in others)
