@@ -78,10 +78,6 @@ def _of_asymmetric_ranges(settings: SchemeSettings, merged: Mapping[str, Any]) -
         message = "kl finds one threshold for both signs; use minmax, percentile, mse or output-mse"
         where = "ranges" if settings.ranges else "symmetric"
         found.append(((where,), f"{message}, or symmetric: true"))
-    if merged["arithmetic"] == "integer":
-        where = "arithmetic" if settings.arithmetic else "symmetric"
-        message = "integer arithmetic is defined for symmetric ranges only"
-        found.append(((where,), f"{message}; use float-torch or float-native, or symmetric: true"))
     return found
 
 

@@ -243,6 +243,7 @@ def test_engines_batches_and_orders_give_the_same_evaluation(
     [
         {"weights": "per-channel"},
         {"separate_io": True, "separate_hv": True},
+        {"symmetric": False},
         {"weights": "per-channel", "separate_hv": True},
         {"site_bits": {"lstm.cell": 8, "decoder": 3, "lstm.weight_*": 5, "lstm.io": 7}},
         {"rounding": "gpfq"},

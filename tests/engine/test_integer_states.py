@@ -296,3 +296,20 @@ def test_a_cell_state_of_hardly_any_range_is_no_error(make_model, wrapped):
     one = next(batches(wrapped))
     expected, *others = [lstm.states(one) for lstm in implementations(network)]
     assert all(torch.equal(expected, other) for other in others)
+
+
+@pytest.mark.parametrize("bits", [8, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_ranges_with_two_ends_are_codes_like_others(make_model, make_documents, kind, bits):
+    """The code 0 means 0, wherever between the ends it lies: hidden states are positive here."""
+    documents, model = make_documents(40, longest=30), make_model(kind, hidden=20)
+    model.arrays["lstm.bias_ih_l0"][40:60] += 4  # the candidate's
+    network = quantized(model, documents, bits=bits, symmetric=False, separate_io=True)
+    site = grids(network)
+    assert site["lstm.io"].high >= 1.5 * 2 ** (bits - 1)
+    assert all(grid.high - grid.low == 2**bits - 1 for grid in site.values())
+    one = next(batches(documents, drop_last=kind == "generative"))
+    expected, *others = [lstm.states(one) for lstm in implementations(network)]
+    assert all(torch.equal(expected, other) for other in others)
+    with torch.inference_mode():
+        assert float((Mirror(network).states(one) == expected).double().mean()) > 0.99

@@ -168,7 +168,6 @@ def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
         ({"dynamic": True, "arithmetic": "integer"}, "arithmetic"),
         ({"dynamic": True, "arithmetic": "float-native"}, "arithmetic"),
         ({"symmetric": False, "ranges": "kl"}, "ranges"),
-        ({"symmetric": False, "arithmetic": "integer"}, "arithmetic"),
         ({"symmetric": False, "observer": "brevitas"}, "symmetric"),
         ({"symmetric": False, "preset": "paper"}, "symmetric"),
         ({"symmetric": False, "dynamic": True}, "symmetric"),

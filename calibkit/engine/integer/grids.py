@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from calibkit.engine.quantizers import Quantizer, quantizer_of
+from calibkit.errors import BadInput
 from calibkit.quantize.networks import (
     QuantClassifier,
     activation_impl,
@@ -25,7 +27,10 @@ _INT32 = 1 << 31
 
 @dataclass(frozen=True)
 class Grid:
-    """The values of a frozen activation quantizer: ``low`` .. ``high`` times a float32 scale."""
+    """The values of a frozen activation quantizer: ``low`` .. ``high`` times a float32 scale.
+
+    There are at most 256, and 0 is one of them; low and high need not be each other's opposite.
+    """
 
     scale: Tensor
     low: int
@@ -58,15 +63,14 @@ class Grid:
 
 def grids(network: QuantClassifier) -> dict[str, Grid]:
     """Return the grid of every activation quantizer by site."""
-    return {site: _grid(activation_impl(p)) for site, p in activation_proxies(network).items()}
+    return {site: _grid(site, proxy) for site, proxy in activation_proxies(network).items()}
 
 
-def _grid(impl: Any) -> Grid:
-    _, scale, _, bits = impl(torch.zeros(1))
-    width = int(bits)
-    if bool(impl.int_quant.signed):
-        return Grid(scale.detach().reshape(()), -(1 << (width - 1)), (1 << (width - 1)) - 1)
-    return Grid(scale.detach().reshape(()), 0, (1 << width) - 1)
+def _grid(site: str, proxy: Any) -> Grid:
+    found = quantizer_of(activation_impl(proxy))
+    if not isinstance(found, Quantizer):
+        raise BadInput(f"{site}: a dynamic quantizer has no one grid; use arithmetic float-torch")
+    return Grid(found.scale.reshape(()), int(found.low), int(found.high))
 
 
 @dataclass(frozen=True)

@@ -133,13 +133,14 @@ void integer_steps(const IntegerStatesTask &task) {
   const ProductSite fresh(task.fresh, task.cell_low, task.cell_high);
   const ProductSite result(task.result, task.low, task.high);
   const int32_t *squashed = task.squashed - task.cell_low;
+  const int32_t lowest = kPack == 4 ? task.low : 0;
   int32_t *c = task.scratch;
   int32_t *sums = c + kWindow * padded;
   auto *floats = reinterpret_cast<float *>(sums + kWindow * sum_stride);
   auto *h = reinterpret_cast<Code *>(floats + padded);
   for (int64_t first = 0; first < task.documents; first += kWindow) {
     for (int64_t i = 0; i < kWindow * padded; ++i) c[i] = 0;
-    for (int64_t i = 0; i < kWindow * padded; ++i) h[i] = kZero;
+    for (int64_t i = 0; i < kWindow * padded; ++i) h[i] = static_cast<Code>(-lowest);
     for (int64_t i = 0; i < kWindow * sum_stride; ++i) sums[i] = 0;
     int64_t start = 0;
     for (int64_t step = 0; step < task.steps && task.active[step] > first; ++step) {
@@ -166,7 +167,7 @@ void integer_steps(const IntegerStatesTask &task) {
           const Whole cell = smaller(larger(both, kept.low), kept.high);
           store(c_row + j, cell);
           const Whole code = result.code(o, look_up(squashed, cell));
-          store_codes(h + d * padded + j, code);
+          store_codes(h + d * padded + j, code - spread(lowest));
           store_floats(floats + j, code, task.scale);
         }
         __builtin_memcpy(task.out + (place + d) * hidden, floats,

@@ -35,7 +35,8 @@ class NativeIntegerLSTM(IntegerLSTM):
 
     @cached_property
     def _matrix(self) -> tuple[Tensor, Tensor]:
-        return packed_matrix(self.hidden.codes, as_bytes=self._level.codes)
+        low = self.output.low
+        return packed_matrix(self.hidden.codes, low=low, as_bytes=self._level.codes)
 
     @cached_property
     def _inputs(self) -> Tensor:
@@ -112,7 +113,11 @@ class NativeIntegerDecoder(IntegerDecoder):
 
     @cached_property
     def _matrix(self) -> tuple[Tensor, Tensor]:
-        return packed_matrix(self.matrix.codes, as_bytes=self._level.codes)
+        return packed_matrix(self.matrix.codes, low=self._low, as_bytes=self._level.codes)
+
+    @property
+    def _low(self) -> int:
+        return int(self.read.min())
 
     @cached_property
     def _by_word(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -130,9 +135,9 @@ class NativeIntegerDecoder(IntegerDecoder):
         """Return (peaks (T,), totals (T, labels)), int64: sums of powers over the vocabulary."""
         count, labels = len(codes), len(self.factors)
         words, hidden = self.matrix.codes.shape
-        filled = codes.new_zeros((-(-count // _GROUP) * _GROUP, hidden))
+        filled = codes.new_full((-(-count // _GROUP) * _GROUP, hidden), self._low)
         filled[:count] = codes
-        rows = packed_rows(filled, as_bytes=self._level.codes)
+        rows = packed_rows(filled, low=self._low, as_bytes=self._level.codes)
         peaks = torch.empty(len(rows), dtype=torch.int32)
         totals = torch.empty((len(rows), labels), dtype=torch.int64)
         weights, start = self._matrix

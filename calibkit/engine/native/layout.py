@@ -48,11 +48,11 @@ def _round_up(count: int, unit: int) -> int:
     return -(-count // unit) * unit
 
 
-def packed_matrix(columns: Tensor, *, as_bytes: bool) -> tuple[Tensor, Tensor]:
+def packed_matrix(columns: Tensor, *, low: int, as_bytes: bool) -> tuple[Tensor, Tensor]:
     """Lay codes (columns, depth) out as 32-bit groups (columns / 16, groups, 16), and a start.
 
     as_bytes: four bytes a group, else two 16-bit numbers (see whole.h). start (columns,) int32 is
-    what sums begin with: the kernels multiply codes + 128 where they multiply bytes.
+    what sums begin with: where they multiply bytes, the kernels count codes from the lowest one.
     """
     count, depth = columns.shape
     pack, kind = (4, torch.int8) if as_bytes else (2, torch.int16)
@@ -61,14 +61,14 @@ def packed_matrix(columns: Tensor, *, as_bytes: bool) -> tuple[Tensor, Tensor]:
     laid = filled.view(-1, LANES, filled.shape[1] // pack, pack).transpose(1, 2).contiguous()
     start = torch.zeros(len(filled), dtype=torch.int32)
     if as_bytes:
-        start[:count] = -128 * columns.sum(dim=1)
+        start[:count] = low * columns.sum(dim=1)
     return laid, start
 
 
-def packed_rows(rows: Tensor, *, as_bytes: bool) -> Tensor:
-    """Turn rows of codes -128 .. 127 into what meets a `packed_matrix`."""
+def packed_rows(rows: Tensor, *, low: int, as_bytes: bool) -> Tensor:
+    """Turn rows of codes low .. low + 255 into what meets a `packed_matrix`."""
     count, depth = rows.shape
-    pack, kind, zero = (4, torch.uint8, 128) if as_bytes else (2, torch.int16, 0)
-    filled = torch.full((count, _round_up(depth, pack)), zero, dtype=kind)
-    filled[:, :depth] = rows + zero
+    pack, kind, first = (4, torch.uint8, low) if as_bytes else (2, torch.int16, 0)
+    filled = torch.zeros((count, _round_up(depth, pack)), dtype=kind)
+    filled[:, :depth] = rows - first
     return filled

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-INTERFACE = 2
+INTERFACE = 3
 """Version of the C interface; a library built from other sources is not called."""
 
 SWITCH = "CALIBKIT_NO_NATIVE"

@@ -46,7 +46,7 @@ constexpr double kLn2 = 0.69314718055994530942;
 }  // namespace
 
 // The number that the Python side expects; changes whenever a signature below does.
-CALIBKIT_API int calibkit_interface() { return 2; }
+CALIBKIT_API int calibkit_interface() { return 3; }
 
 CALIBKIT_API int calibkit_levels() {
   const Kernels *found[4];

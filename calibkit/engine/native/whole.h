@@ -5,16 +5,14 @@
 // products, spread over some lanes. Shift: a division by a power of two that rounds halves upward.
 //
 // Codes that meet a matrix are packed four or two to 32 bits, and so are its codes: with VNNI
-// unsigned bytes (code + 128) times signed bytes, else pairs of 16 bits.
+// unsigned bytes (codes counted from the lowest one) times signed bytes, else pairs of 16 bits.
 
 #if CALIBKIT_LEVEL == 3
 using Code = uint8_t;
 constexpr int kPack = 4;
-constexpr int kZero = 128;  // the code 0
 #else
 using Code = int16_t;
 constexpr int kPack = 2;
-constexpr int kZero = 0;
 #endif
 
 #if CALIBKIT_LEVEL == 0
@@ -287,8 +285,7 @@ inline void store_floats(float *p, Whole x, float scale) {
 }
 inline void store_codes(Code *p, Whole x) {
 #if CALIBKIT_LEVEL == 3
-  const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(x.v, _mm512_set1_epi32(kZero)));
-  _mm_storeu_si128(reinterpret_cast<__m128i *>(p), bytes);
+  _mm_storeu_si128(reinterpret_cast<__m128i *>(p), _mm512_cvtepi32_epi8(x.v));
 #else
   _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), _mm512_cvtepi32_epi16(x.v));
 #endif
