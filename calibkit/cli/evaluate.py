@@ -61,7 +61,8 @@ def cores() -> int:
     show_default=True,
     help="What evaluates a quantized network; never changes a number. plain: Brevitas's layers. "
     "torch: one step loop, several times as fast. native: the same in C++, faster still. auto: the "
-    "fastest that gives Brevitas's very numbers on this machine, which is checked for every cell.",
+    "fastest that gives Brevitas's very numbers on this machine, which is checked for every cell. "
+    "Under arithmetic integer, plain is the same as torch.",
 )
 @click.option(
     "--where",

@@ -238,6 +238,21 @@ def test_engines_batches_and_orders_give_the_same_evaluation(
         assert np.array_equal(np.sort(first.token_nll), np.sort(shuffled.token_nll))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_number_of_threads_changes_nothing(make_model, make_documents, kind):
+    documents, truth = make_documents(40), np.arange(40, dtype=np.int64) % 3
+    network = quantized(make_model(kind, hidden=40), documents)
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(by_integers(network, documents, truth, "torch"))
+    finally:
+        torch.set_num_threads(before)
+    assert identical(found[0], found[1]) and identical(found[0], found[2])
+
+
 @pytest.mark.parametrize(
     "given",
     [

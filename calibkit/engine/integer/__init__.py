@@ -9,6 +9,8 @@ implementation here is the reference; `calibkit.engine.native.integer` equals it
   A: clamp((A M + 2^(s-1)) >> s), halves upward. Several ratios that are used side by side (the rows
   of a gate, the words of a decoder) share one s, that of the largest. Networks for which a product
   could reach 2^62, or a result 2^31, are refused by name of the site.
+- **Codes.** A value is a code times its quantizer's scale; the code 0 is 0, also where the range of
+  an activation has two ends of its own (a zero point only moves the lowest and the highest code).
 - **Input.** A word's codes are those of Brevitas: embedding, then the LSTM's input quantizers.
   W x + b of every word is a table of int32; b is in units of input scale times weight scale.
 - **Gates.** Accumulator code = clamp((I M_i + A M_h + 2^(s-1)) >> s), I from the table,

@@ -2,7 +2,8 @@
 //
 // Every kernel gives the same bits at every instruction set: a dot product is one chain of fused
 // multiply-adds in the order of its columns, sums over a vocabulary run in 16 lanes, the lanes are
-// added up in a fixed order, and nothing is left to the compiler (-ffp-contract=off).
+// added up in a fixed order, and nothing is left to the compiler (-ffp-contract=off). The integer
+// kernels are exact, so that their order does not matter.
 
 #pragma once
 
