@@ -1,6 +1,7 @@
-"""Float models, token lists and csv files made by hand, and the quickstart run once."""
+"""Float models, token lists, csv files and stores made by hand, and the quickstart run once."""
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -144,6 +145,55 @@ def corpus_files(
 @pytest.fixture(scope="session")
 def make_corpus_files() -> Callable[..., dict[str, Path]]:
     return corpus_files
+
+
+@dataclass(frozen=True)
+class ModelledStore:
+    """A store with the corpus ``made``, untrained models by kind, and two subsets' ids."""
+
+    path: Path
+    models: dict[str, str]
+    subset: str
+    valid_subset: str
+
+
+@pytest.fixture(scope="session")
+def modelled_store(tmp_path_factory: pytest.TempPathFactory) -> ModelledStore:
+    """Float models as if they had been trained; never to be changed."""
+    from calibkit.corpora.ingest import ingest
+    from calibkit.corpora.reading import find_corpus
+    from calibkit.curate.encoding import Encoder, Library, artefacts_of
+    from calibkit.curate.subsets import build_subset
+    from calibkit.models.checkpoints import model_id
+    from calibkit.models.settings import settings_from
+    from calibkit.policies import make_policy
+    from calibkit.store import Store, insert
+
+    folder = tmp_path_factory.mktemp("modelled")
+    store = Store(folder / "store.duckdb")
+    files = corpus_files(folder / "files", {"train": 120, "valid": 60, "test": 30})
+    ingest(store, "made", **files)
+    with store.reading() as con:
+        corpus = find_corpus(con, "made")
+    models, rows = {}, []
+    for number, kind in enumerate(("discriminative", "generative")):
+        settings = settings_from(kind, {"hidden": 16, "embedding": 12, "min_count": 1})
+        vocabulary = Encoder.of(Library(store, corpus, 1.0), settings).vocabulary
+        made = hand_made(kind, vocabulary=len(vocabulary), gain=1.0)
+        models[kind] = model_id(made.arrays, made.config)
+        key = f"k1-{number:016x}"
+        artefacts_of(store).save("model", key, made.arrays, made.config)
+        rows.append(
+            {"model_key": key, "model_id": models[kind], "kind": kind, "share": 1.0, "seed": 0}
+            | {"corpus_id": corpus.corpus_id, "settings": json.dumps(settings.as_dict())}
+        )
+    with store.writing() as con:
+        insert(con, "models", rows)
+    drawn = [
+        build_subset(store, "made", make_policy("random"), size=24, seed=0, pool=pool).subset_id
+        for pool in ("train", "valid")
+    ]
+    return ModelledStore(store.path, models, *drawn)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 CAPTION = """
 accuracy, drop (from the float model), difference (from the reference) and majority (the share of
-the most predicted label) in percent; +-: 95 % interval over documents, paired (Agresti and Min)
+the most predicted label) in percent; ±: 95 % interval over documents, paired (Agresti and Min)
 low-alone: this at few bits, all others at many, against `all high`
 high-alone: this at many bits, all others at few, against `all low`
 predicted: how often each label, in the order {labels}
@@ -76,13 +76,13 @@ def for_people(report: Report) -> Table:
 def _shown(row: Row, exact: float) -> dict[str, Any]:
     found, paired = row.measured, row.difference
     return {
-        "": row.kind,
+        "kind": row.kind,
         "quantizer": row.name,
         "bits": _bits(row),
         "accuracy": percent(found.accuracy),
         "drop": percent(exact - found.accuracy),
         "difference": None if paired is None else percent(paired.difference),
-        "+-": None if paired is None else percent((paired.high - paired.low) / 2),
+        "±": None if paired is None else percent((paired.high - paired.low) / 2),
         "nll": Figure(f"{found.nll:.4g}"),
         "mean |h|": Figure(f"{found.mean_abs_h:.3f}"),
         "majority": percent(found.majority_share),

@@ -1,1 +1,1 @@
-"""What to do, on the evidence: which quantizers need more bits."""
+"""What follows from results: where bits are needed, and how they compare with published ones."""

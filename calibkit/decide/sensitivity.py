@@ -78,9 +78,9 @@ def sensitivity(subject: Subject, request: Request, watcher: Watcher) -> Report:
     """Measure a subject at every assignment that is asked for; nothing is stored.
 
     Rows come as: references; low alone, the worst accuracy first; high alone, the best first; in
-    both, single quantizers before groups, and nll decides between equal accuracies; at the end the
-    uniform assignment under the same budget, and the suggestion. Computed on one thread; neither
-    that nor the engine changes a number.
+    both, single quantizers before groups, and nll decides between equal accuracies; at the end
+    equal widths under the same budget, and the suggestion. Computed on one thread; the engine
+    changes no number.
 
     Raises BadInput for patterns or budgets that cannot be.
     """
@@ -143,7 +143,8 @@ class _Study:
             most=self.request.evaluations,
         )
         search = greedy.run(start)
-        even = uniform(start, self.meter.free, self.budgets, self.request.high)
+        studied = [site for target in self.targets for site in target.sites]
+        even = uniform(start, studied, self.budgets, self.request.high)
         bits = greedy.best([even, search.bits])
         rows = [
             self._row("reference", UNIFORM, even, FLOAT, self.meter.exact),

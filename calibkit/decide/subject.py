@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from calibkit.corpora.reading import corpus_by_id
 from calibkit.curate.encoding import Encoder, Library, artefacts_of
 from calibkit.curate.subsets import find_model
-from calibkit.errors import BadInput
+from calibkit.errors import BadInput, StoreDamaged
 from calibkit.identity import draw_order
 from calibkit.ragged import Ragged
 from calibkit.store.connection import Store
@@ -89,7 +89,13 @@ def load_subject(
     if documents is not None:
         drawn = draw_order(0, "limit", [found.ids[row] for row in rows])[:documents]
         rows = rows[np.sort(drawn)]
-    content = artefacts_of(store).load("model", artefact.key)
+    shelf = artefacts_of(store)
+    if not shelf.has("model", artefact.key):
+        raise StoreDamaged(
+            f"the weights of the float model {artefact.id} are lost: {shelf.root} has no model "
+            f"{artefact.key}; `calibkit evaluate RECIPE`, with its recipe, trains it again"
+        )
+    content = shelf.load("model", artefact.key)
     encoder = Encoder.of(library, artefact.settings)
     return Subject(
         kind=artefact.settings.kind,

@@ -52,7 +52,11 @@ def singles(sites=SITES, part="weights") -> list[Target]:
 
 def search(nll, sizes, mean, *, most=1000, targets=None, measure=None):
     greedy = Greedy(
-        measure or Told(nll), targets or singles(sizes), {"weights": budget(sizes, mean)}, HIGH, most
+        measure or Told(nll),
+        targets or singles(sizes),
+        {"weights": budget(sizes, mean)},
+        HIGH,
+        most,
     )
     return greedy.run(dict.fromkeys(sizes, LOW))
 
@@ -123,7 +127,9 @@ def test_with_shrinking_gains_and_equal_sizes_it_is_the_best_there_is(scale, mea
     """Marginal allocation is optimal there (Fox, 1966)."""
     nll, sizes = losses(scale, decay), dict.fromkeys(SITES, 1)
     found = search(nll, sizes, mean)
-    every = [dict(zip(SITES, bits, strict=True)) for bits in itertools.product(range(3, 9), repeat=3)]
+    every = [
+        dict(zip(SITES, bits, strict=True)) for bits in itertools.product(range(3, 9), repeat=3)
+    ]
     best = min(nll(bits) for bits in every if budget(sizes, mean).fits(bits))
     assert nll(found.bits) == pytest.approx(best, rel=1e-12)
 
