@@ -122,7 +122,7 @@ class SchemeSettings(BaseModel):
     at the moment of use; no calibration documents. A reference for the others."""
     rounding: dict[Literal["linear", "gates", "embedding"], Rounding] | Rounding | None = None
     """nearest; gpfq, gptq, qronos, least-squares: codes that keep the layer's outputs on the
-    calibration documents. least-squares moves the bias too. One word means ``linear``."""
+    calibration documents. One word means ``linear``."""
     bias_correction: bool | None = None
     """Biases of the gates and of the linear layer take up the mean error of its outputs."""
     float_pass: FloatPass | None = None
@@ -193,8 +193,13 @@ class Scheme:
         return dict(self.rounding)[layer_kind]
 
     def corrects_bias(self, layer_kind: str) -> bool:
-        """Return whether biases of a layer kind (linear, gates) take up mean errors."""
-        return self.bias_correction or self.rounding_of(layer_kind) == "least-squares"
+        """Return whether biases of a layer kind (linear, gates) take up mean errors.
+
+        Least squares is an affine fit for the gates. For the linear layer it is a linear one: with
+        few bits its weights may fall short of the fit, and a bias that does not shrink decides.
+        """
+        affine = layer_kind == "gates" and self.rounding_of(layer_kind) == "least-squares"
+        return self.bias_correction or affine
 
 
 def scheme_from_dict(plain: Mapping[str, Any]) -> Scheme:

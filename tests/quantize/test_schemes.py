@@ -76,10 +76,12 @@ def test_the_float_pass_is_part_of_a_scheme_only_where_rounding_reads_it():
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_least_squares_always_moves_the_bias_of_its_layers(bias):
-    settings = SchemeSettings(rounding={"gates": "least-squares"}, bias_correction=bias)
-    scheme = resolve(settings, bits=4, rounding="gpfq")
-    assert scheme.corrects_bias("gates") and scheme.corrects_bias("linear") is bias
+def test_least_squares_always_moves_the_bias_of_gates(bias):
+    for gates in ("nearest", "gpfq", "least-squares"):
+        settings = SchemeSettings(rounding={"gates": gates}, bias_correction=bias)
+        scheme = resolve(settings, bits=4, rounding="least-squares")
+        assert scheme.corrects_bias("gates") is (bias or gates == "least-squares")
+        assert scheme.corrects_bias("linear") is bias
 
 
 def test_each_preset_is_what_its_name_says():
