@@ -366,15 +366,10 @@ def test_what_the_page_says_is_refused_is_refused():
     from calibkit.quantize.schemes import SchemeSettings, unsupported
 
     (told,) = re.findall(r"^- Refused by name for now: (.*?)\.\n- ", README, re.S | re.M)
-    roundings = ("gptq", "qronos", "least-squares", "distill")
-    refused: list[dict[str, Any]] = [{"rounding": n} for n in roundings]
-    flags = ("bias_correction",)
-    refused += [{name: True} for name in flags]
-    for settings in refused:
-        ((key, value),) = settings.items()
-        assert unsupported(SchemeSettings(**settings)), settings
-        assert f"`{key if value is True else value}`" in told
-    assert unsupported(SchemeSettings(rounding={"gates": "gpfq"}))
+    assert unsupported(SchemeSettings(rounding="distill"))
+    assert unsupported(SchemeSettings(rounding={"embedding": "gpfq"}))
+    assert "`distill`" in told
+    assert not unsupported(SchemeSettings(rounding={"gates": "gptq"}, bias_correction=True))
     assert not unsupported(SchemeSettings(arithmetic="integer"))
     assert "`quantize: {arithmetic: integer}`" in README
 

@@ -64,11 +64,13 @@ def calibrate(
     scheme: Scheme,
     *,
     statistics: Mapping[str, SiteStatistics] | None = None,
+    observed: Mapping[str, float] | None = None,
 ) -> Calibrated:
     """Quantize a float model with a calibration subset.
 
     kind: discriminative or generative; arrays: its state dict; subset: in calibration order;
-    statistics: those of `collect_statistics` for this model and subset, where already at hand.
+    statistics, observed: those of `collect_statistics`, and of `brevitas_thresholds`, for this
+    model and subset, where already at hand; the scheme's observer decides which are needed.
     Raises BadInput for an empty subset.
     """
     if not len(subset):
@@ -78,7 +80,8 @@ def calibrate(
         if scheme.dynamic:
             thresholds = {}
         elif scheme.observer == "brevitas":
-            thresholds = brevitas_thresholds(kind, arrays, subset, scheme)
+            found = observed or brevitas_thresholds(kind, arrays, subset, scheme)
+            thresholds = dict(found)
         else:
             if statistics is None:
                 statistics = collect_statistics(kind, arrays, subset, percentile=scheme.percentile)
@@ -97,7 +100,8 @@ def brevitas_thresholds(
     """Return the thresholds that Brevitas's own calibration arrives at.
 
     Its protocol: batches of ``scheme.observer_batch`` documents in calibration order, padded to
-    the longest, statistics averaged over calls. They depend on order, batching and padding.
+    the longest, statistics averaged over calls. They depend on order, batching and padding, and
+    not on bit widths.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

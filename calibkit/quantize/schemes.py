@@ -235,7 +235,13 @@ _BREVITAS_DEFAULT: dict[str, Any] = {
     "arithmetic": "float-torch",
 }
 
-_ROBUST = _BREVITAS_DEFAULT | {"ranges": "mse", "weight_ranges": "mse", "cell_guard": True}
+_ROBUST = _BREVITAS_DEFAULT | {
+    "ranges": "output-mse",
+    "weight_ranges": "mse",
+    "weights": "per-channel",
+    "rounding": _BREVITAS_DEFAULT["rounding"] | {"linear": "gpfq"},
+    "cell_guard": True,
+}
 
 PRESETS: dict[Preset, dict[str, Any]] = {
     "brevitas-default": _BREVITAS_DEFAULT,
@@ -246,9 +252,9 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 """Preset -> every setting that it stands for.
 
 brevitas-default: Brevitas's ranges and rounding, under an observer that does not depend on
-batching. paper: the published protocol, with Brevitas's own observer. robust: squared-error
-ranges that keep the LSTM alive, the same bits everywhere. robust-mixed: robust, with the LSTM's
-activations at 8 bits.
+batching. paper: the published protocol, with Brevitas's own observer. robust: the same bits
+everywhere; ranges of least error behind each nonlinearity, a scale per output channel, GPFQ in the
+linear layer. robust-mixed: robust, with the LSTM's activations at 8 bits.
 """
 
 

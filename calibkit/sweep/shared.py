@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calibkit.engine.calibrate import brevitas_thresholds
 from calibkit.engine.shifts import FloatSites, float_sites, ordered_weights
 from calibkit.engine.statistics import collect_statistics
 from calibkit.measure.ks import ordered
@@ -16,6 +17,7 @@ from calibkit.models.checkpoints import from_arrays
 from calibkit.models.scoring import token_nll
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.ranges import SiteStatistics
+from calibkit.quantize.schemes import SchemeSettings, resolve
 from calibkit.ragged import Ragged
 from calibkit.store.artefacts import Artefacts
 from calibkit.sweep.float_side import (
@@ -56,6 +58,17 @@ def statistics(
     arrays, _ = float_model(places, model.key)
     subset, _ = labelled(places, subset_tokens)
     return collect_statistics(model.kind, arrays, subset, percentile=percentile)
+
+
+@lru_cache(maxsize=4)
+def observed_by_brevitas(
+    places: Places, model: ModelRef, subset_tokens: str, batch: int
+) -> dict[str, float]:
+    """Return the thresholds of Brevitas's own observer; they serve every bit width."""
+    arrays, _ = float_model(places, model.key)
+    subset, _ = labelled(places, subset_tokens)
+    scheme = resolve(SchemeSettings(observer="brevitas", observer_batch=batch), bits=8)
+    return brevitas_thresholds(model.kind, arrays, subset, scheme)
 
 
 @lru_cache(maxsize=4)

@@ -44,6 +44,7 @@ from calibkit.sweep.shared import (
     labelled,
     model_sites,
     model_weights,
+    observed_by_brevitas,
     statistics,
 )
 
@@ -262,14 +263,18 @@ def _flags(job: CellJob, level: NoiseLevel, done: Calibrated, found: Evaluation)
 
 
 def _calibrated(job: CellJob, arrays: Arrays, scheme: Scheme, clock: Clock) -> Calibrated:
-    """Return the quantized network; Brevitas's observer has its ranges in the stage of rounding."""
+    """Return the quantized network; cells of one model and subset share the float pass."""
     subset, _ = labelled(job.places, job.subset_tokens)
-    seen = None
-    if scheme.observer == "calibkit" and not scheme.dynamic:
+    source, seen, observed = (job.places, job.model, job.subset_tokens), None, None
+    if not scheme.dynamic:
         with clock.stage("calibrate"):
-            seen = statistics(job.places, job.model, job.subset_tokens, scheme.percentile)
+            if scheme.observer == "brevitas":
+                observed = observed_by_brevitas(*source, scheme.observer_batch)
+            else:
+                seen = statistics(*source, scheme.percentile)
     with clock.stage("rounding"):
-        return calibrate(job.model.kind, arrays, subset, scheme, statistics=seen)
+        kind = job.model.kind
+        return calibrate(kind, arrays, subset, scheme, statistics=seen, observed=observed)
 
 
 def _shifts(

@@ -92,7 +92,8 @@ def test_each_preset_is_what_its_name_says():
         "brevitas", "per-tensor", "minmax",
     )  # fmt: skip
     assert paper.estimator_of("lstm.io") == "percentile" and paper.percentile == 99.999
-    assert (robust.estimator_of("lstm.io"), robust.weight_ranges) == ("mse", "mse")
+    assert (robust.estimator_of("lstm.io"), robust.weight_ranges) == ("output-mse", "mse")
+    assert (robust.weights, robust.rounding_of("linear")) == ("per-channel", "gpfq")
     assert robust.cell_guard and mixed.cell_guard and not paper.cell_guard
     assert {robust.bits_of(s) for s in ACTIVATION_SITES["generative"]} == {4}
     assert {mixed.bits_of(s) for s in LSTM_SITES} == {8}
@@ -212,7 +213,7 @@ def test_dynamic_quantization_overrides_what_a_preset_says_of_calibration():
         for name in ("brevitas-default", "paper", "robust")
     )
     assert plain == paper
-    assert robust == replace(plain, weight_ranges="mse")
+    assert robust == replace(plain, weight_ranges="mse", weights="per-channel")
     mixed = resolve(SchemeSettings(preset="robust-mixed", dynamic=True), bits=4)
     assert mixed.bits_of("lstm.cell") == 8
     nothing = {"cell_guard": False, "separate_io": False, "rounding": "nearest"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from calibkit.quantize.rounding.gpfq import gpfq
@@ -13,6 +14,9 @@ from calibkit.quantize.rounding.least_squares import least_squares
 from calibkit.quantize.rounding.nearest import round_nearest
 from calibkit.quantize.rounding.qronos import qronos
 from calibkit.quantize.schemes import Rounding
+
+ROWS = 4096
+"""Rows that are rounded at a time."""
 
 METHODS: dict[str, Callable[[Tensor, Tensor, int, Gram], Tensor]] = {
     "gpfq": gpfq,
@@ -27,8 +31,14 @@ def round_by(method: Rounding, weight: Tensor, scale: Tensor, bits: int, gram: G
     """Return integer codes (rows, columns) float32 of a weight matrix by the named method.
 
     weight: (rows, columns) float32; scale: () or (rows, 1), frozen. Nearest rounding does not
-    look at the inputs.
+    look at the inputs. Rows do not depend on each other: a large vocabulary is rounded block by
+    block, in the memory of one.
     """
     if method == "nearest":
         return round_nearest(weight, scale, bits)
-    return METHODS[method](weight, scale, bits, gram)
+    return torch.cat(
+        [
+            METHODS[method](weight[at], scale[at] if scale.ndim else scale, bits, gram)
+            for at in (slice(start, start + ROWS) for start in range(0, len(weight), ROWS))
+        ]
+    )
