@@ -77,13 +77,17 @@ class Mirror:
         found = inputs.new_empty(batch.total, width)
         before = inputs.new_zeros(batch.active[0], width)
         cell = torch.zeros_like(before)
+        few = inputs.new_zeros(SMALLEST_PRODUCT, width)
         state, io = self.site["lstm.cell"], self.site["lstm.io"]
         steps: list[tuple[Tensor, ...]] = []
         start = 0
         for count in batch.active:
             here = gates[start : start + count]
-            rows = max(count, SMALLEST_PRODUCT)  # rows that are done only keep the shape
-            here += (before[:rows] @ self.hidden_weight.T)[:count]
+            if count < SMALLEST_PRODUCT:  # rows that are done only keep the shape
+                few[:count] = before[:count]
+                here += (few @ self.hidden_weight.T)[:count]
+            else:
+                here += before[:count] @ self.hidden_weight.T
             here += self.bias
             self.accumulator.apply_(here)
             sigmoids = self.sigmoid.apply_(torch.sigmoid(here[:, : 3 * width]))
@@ -92,11 +96,10 @@ class Mirror:
             taken = state.apply_(candidate * sigmoids[:, :width])
             cell = state.apply_(forgotten + taken)
             squashed = self.site["lstm.tanh_hidden"].apply_(torch.tanh(cell))
-            hidden = io.apply_(squashed * sigmoids[:, 2 * width :])
+            before = found[start : start + count]
+            io.apply_(torch.mul(squashed, sigmoids[:, 2 * width :], out=before))
             if kept is not None:
                 steps.append((sigmoids, candidate, forgotten, taken, cell, squashed))
-            before[:count] = hidden
-            found[start : start + count] = hidden
             start += count
         if kept is not None:
             every = [torch.cat(part) for part in zip(*steps, strict=True)]

@@ -14,16 +14,19 @@ from calibkit.quantize.scaling import RowScaling, row_thresholds
 
 @dataclass(frozen=True)
 class Quantizer:
-    """A frozen quantizer: scale () or one per column, and the range of its integer codes."""
+    """A frozen quantizer: scale () or one per column, and the range of its integer codes.
+
+    low, high: plain numbers wherever they are one for all columns, which is twice as fast.
+    """
 
     scale: Tensor
-    low: Tensor
-    high: Tensor
+    low: Tensor | float
+    high: Tensor | float
 
     def apply_(self, x: Tensor) -> Tensor:
         """Quantize and dequantize ``x`` in place."""
         x.div_(self.scale).round_()
-        return x.clamp_(self.low, self.high).mul_(self.scale)
+        return x.clamp_(self.low, self.high).mul_(self.scale)  # type: ignore[arg-type]
 
     @classmethod
     def beside(cls, several: Sequence[Quantizer], width: int) -> Quantizer:
@@ -32,10 +35,14 @@ class Quantizer:
         def spread(values: list[Tensor]) -> Tensor:
             return torch.cat([value.reshape(1).expand(width) for value in values])
 
+        def one_or_spread(ends: list[Tensor | float]) -> Tensor | float:
+            same = all(float(end) == float(ends[0]) for end in ends)
+            return float(ends[0]) if same else spread([torch.as_tensor(float(e)) for e in ends])
+
         return cls(
             spread([q.scale for q in several]),
-            spread([q.low for q in several]),
-            spread([q.high for q in several]),
+            one_or_spread([q.low for q in several]),
+            one_or_spread([q.high for q in several]),
         )
 
 
@@ -77,7 +84,7 @@ def quantizer_of(impl: Any) -> Quantizer | RowQuantizer:
     if isinstance(impl.scaling_impl, RowScaling):
         threshold = impl.int_scaling_impl(bits)
         return RowQuantizer(*(end.reshape(1, 1) for end in (threshold, low, high)))
-    return Quantizer(scale.detach(), low, high)
+    return Quantizer(scale.detach(), float(low), float(high))
 
 
 def side_by_side(

@@ -48,6 +48,9 @@ from calibkit.sweep.shared import (
     statistics,
 )
 
+FLOAT_PASS = "brevitas-float-pass"
+"""Flag of cells whose rounding compares with Brevitas's float pass, which is not the float model."""
+
 log = logging.getLogger(__name__)
 
 
@@ -259,7 +262,9 @@ def _flags(job: CellJob, level: NoiseLevel, done: Calibrated, found: Evaluation)
     """Compare with the float model on the first documents of the level, ranges on clean ones."""
     expected = float_reference(job.places, job.model, level.tokens).behaviour
     largest = float_reference(job.places, job.model, job.test.clean_tokens).largest
-    return collapse_flags(job.model.kind, done, found, expected, largest)
+    marks = collapse_flags(job.model.kind, done, found, expected, largest)
+    told = scheme_from_dict(job.scheme).float_pass == "brevitas"
+    return (*marks, FLOAT_PASS) if told else marks
 
 
 def _calibrated(job: CellJob, arrays: Arrays, scheme: Scheme, clock: Clock) -> Calibrated:

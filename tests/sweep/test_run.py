@@ -417,3 +417,11 @@ def test_hidden_states_are_only_read_through_the_models_own_words(fresh):
     assert fresh.one("SELECT count(*) FROM subset_requests") == before
     built = build_subset(fresh.store, name, through, size=5, seed=0, share=0.5, model=model)
     assert len(built.doc_ids) == 5
+
+
+def test_rounding_against_brevitas_float_pass_is_flagged(study):
+    quantize = {"preset": "paper", "float_pass": "brevitas"}
+    grid = {"model": ["discriminative"], "policy": ["random"], "seed": [0], "bits": [8]}
+    study.run({"quantize": quantize, "grid": grid | {"rounding": ["nearest", "gpfq"]}})
+    told = study.rows("SELECT rounding, flags FROM results WHERE preset = 'paper' AND noise = 0")
+    assert sorted(told) == [("gpfq", "brevitas-float-pass"), ("nearest", "")]
