@@ -49,7 +49,7 @@ from calibkit.sweep.shared import (
 )
 
 FLOAT_PASS = "brevitas-float-pass"
-"""Flag of cells whose rounding compares with Brevitas's float pass, which is not the float model."""
+"""Flag of cells rounded against Brevitas's float pass, which is not the float model."""
 
 log = logging.getLogger(__name__)
 
