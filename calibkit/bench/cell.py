@@ -188,7 +188,7 @@ def _by(engine: Any, made: Made) -> Work:
         with stages("statistics"):
             first = made.clean.take(range(min(SHIFTED, made.documents)))
             shifts = weight_shifts(arrays, done, scheme, shared[1])
-            shifts += activation_shifts(done, scheme, first, made.sites)
+            shifts += activation_shifts(done, scheme, first, made.sites, states=kernels.states)
             shifts.append(_nll_shift(made.float_nll, found[0]))
         return Outcome(found[0].scores, _distances(shifts))
 

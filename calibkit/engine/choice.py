@@ -154,11 +154,17 @@ class ByBatchSize:
         return self.many(one) if len(one.rows) >= SMALLEST_PRODUCT else self.few(one)
 
 
-def agrees(network: QuantClassifier, mirror: Mirror, tokens: Ragged) -> bool:
-    """Return whether mirror and Brevitas agree bit for bit on documents of all lengths."""
+def agrees(
+    network: QuantClassifier, mirror: Mirror, tokens: Ragged, *, states: States | None = None
+) -> bool:
+    """Return whether mirror and Brevitas agree bit for bit on documents of all lengths.
+
+    states: what has been found to agree already, if anything: Brevitas's layers take much memory
+    over a large vocabulary.
+    """
     with torch.inference_mode():
         one = probe(tokens, drop_last=isinstance(network, QuantGenerative))
-        expected: Tensor = brevitas_states(network)(one)
+        expected: Tensor = (states or brevitas_states(network))(one)
         return bool(torch.equal(mirror.states(one), expected))
 
 

@@ -181,12 +181,9 @@ class Decoder:
     """A generative network's decoder, taken apart into an h part and one bias row per label."""
 
     def __init__(self, network: QuantGenerative) -> None:
-        vectors = network.label_vectors()
-        width = vectors.shape[1]
+        width = network.label_embedding.embedding_dim
         self.log_prior = network.log_prior.to(torch.float64)
-        nothing = vectors.new_zeros(width)
-        # the decoder on h = 0 gives what the label and the (quantized) bias contribute
-        self.label_logits = torch.stack([network.decode(nothing, v) for v in vectors])
+        self.label_logits = network.label_logits()
         proxy = activation_proxies(network)["decoder.input"]
         self.quantize = activation_impl(proxy) if proxy.is_quant_enabled else None
         weight = quantized_weight(network, "decoder") if self.quantize else network.decoder.weight

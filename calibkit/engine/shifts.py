@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from calibkit.engine.calibrate import Calibrated
 from calibkit.engine.choice import agrees
 from calibkit.engine.float_pass import FloatModel
 from calibkit.engine.mirror import SMALLEST_PRODUCT, Mirror
+from calibkit.engine.plain import States
 from calibkit.engine.quantizers import Quantizer, quantizer_of
 from calibkit.measure.ks import ordered
 from calibkit.measure.shift import (
@@ -80,20 +82,29 @@ def float_sites(kind: str, arrays: Arrays, tokens: Ragged) -> FloatSites:
             for site, found in done.sites.items():
                 kept = found[:1] if site == "decoder.input" else found
                 parts[site].append([v.values for v in kept])
-    values = {site: _flat(calls) for site, calls in parts.items()}
+    values = {site: _flat(parts.pop(site)) for site in tuple(parts)}  # frees the pieces
     return FloatSites(values, {site: ordered(v) for site, v in values.items()})
 
 
 def activation_shifts(
-    done: Calibrated, scheme: Scheme, tokens: Ragged, reference: FloatSites
+    done: Calibrated,
+    scheme: Scheme,
+    tokens: Ragged,
+    reference: FloatSites,
+    *,
+    states: States | None = None,
 ) -> list[Shift]:
     """Return, per activation site, how the quantized network's values differ from the float ones.
 
     tokens: the documents that ``reference`` was made from. Exact over all of their real tokens.
+    states: the network's hidden states by an engine that agrees with Brevitas, where at hand.
     A dynamic quantizer has no one range, hence no threshold, clip rate or range use.
     """
     kind = done.network.kind
-    found, proxies = _quantized_sites(done.network, tokens), activation_proxies(done.network)
+    found, proxies = (
+        _quantized_sites(done.network, tokens, states),
+        activation_proxies(done.network),
+    )
     rows = []
     for site in ACTIVATION_SITES[kind]:
         values, exact = reference.seen_by(site, done.network)
@@ -122,14 +133,16 @@ def activation_shifts(
     return rows
 
 
-def _quantized_sites(network: QuantClassifier, tokens: Ragged) -> dict[str, Flat]:
+def _quantized_sites(
+    network: QuantClassifier, tokens: Ragged, states: States | None
+) -> dict[str, Flat]:
     """Return what every quantizer gives at real tokens; by the mirror where it is Brevitas's."""
     last = f"{linear_name(network.kind)}.input"
     sites = ACTIVATION_SITES[network.kind]
     parts: dict[str, list[list[Tensor]]] = {site: [] for site in sites}
     quantize = activation_impl(activation_proxies(network)[last])
     mirror = Mirror(network)
-    equal = network.dynamic or agrees(network, mirror, tokens)
+    equal = network.dynamic or agrees(network, mirror, tokens, states=states)
     with torch.inference_mode():
         for one in batches(tokens, drop_last=not isinstance(network, QuantDiscriminative)):
             enough = network.dynamic or (equal and len(one.rows) >= SMALLEST_PRODUCT)
@@ -140,7 +153,7 @@ def _quantized_sites(network: QuantClassifier, tokens: Ragged) -> dict[str, Flat
             found[last] = [quantize(head)[0]]
             for site in sites:
                 parts[site].append(found[site])
-    return {site: _flat(calls) for site, calls in parts.items()}
+    return {site: _flat(parts.pop(site)) for site in tuple(parts)}
 
 
 def _brevitas_values(network: QuantClassifier, one: Batch) -> dict[str, list[Tensor]]:
@@ -227,10 +240,19 @@ def _levels(values: Flat, step: NDArray[np.float32]) -> tuple[Flat, NDArray[np.i
     rows = max(1, BLOCK // values.shape[1])
     found = np.zeros(2 * CODES + 1, dtype=np.int64)
     for start in range(0, len(values), rows):
-        codes = np.rint(values[start : start + rows] / step).astype(np.int64) + CODES
-        found += np.bincount(codes.reshape(-1), minlength=len(found))
+        found += _counts(np.rint(values[start : start + rows] / step))
     places = np.flatnonzero(found)
     return (places - CODES).astype(np.float32) * step, found[places]
+
+
+def _counts(codes: NDArray[Any]) -> NDArray[np.int64]:
+    """Return how often each code from -CODES to CODES occurs; widened block by block."""
+    flat = codes.reshape(-1)
+    found = np.zeros(2 * CODES + 1, dtype=np.int64)
+    for start in range(0, len(flat), BLOCK):
+        places = flat[start : start + BLOCK].astype(np.int64) + CODES
+        found += np.bincount(places, minlength=len(found))
+    return found
 
 
 def _rounding_shift(site: str, done: Calibrated, scheme: Scheme) -> Shift:
@@ -243,16 +265,14 @@ def _rounding_shift(site: str, done: Calibrated, scheme: Scheme) -> Shift:
         shift = shift_between("weights", site, NEAREST_ROUNDED, *pair)
     else:
         levels = np.arange(-CODES, CODES + 1)
-        counts = [
-            np.bincount(codes.reshape(-1).astype(np.int64) + CODES, minlength=len(levels))
-            for codes in (nearest, chosen)
-        ]
+        counts = (_counts(nearest), _counts(chosen))
         shift = shift_between_levels("weights", site, NEAREST_ROUNDED, levels * step, *counts)
     return replace(
         shift,
         bits=bits,
         threshold=float(done.weight_thresholds[site].max()),
-        sqnr_db=sqnr_db(nearest * step, chosen * step),
+        # one step for all is no part of a ratio
+        sqnr_db=sqnr_db(*pair) if step.ndim else sqnr_db(nearest, chosen),
         code_change_rate=changed,
         mean_code_change=mean_change,
     )

@@ -32,12 +32,15 @@ PARTS = {
 ``lstm.cell`` sees f * c, i * g and their sum. A part's statistics stand beside its site's.
 """
 
+OBSERVED = BATCH // 2
+"""Documents per batch: the values of every site of a batch are in memory at once."""
+
 SAME = {"decoder.input/hidden": "lstm.io/hidden"}
 """Parts that see the very values that another one sees."""
 
 
 def collect_statistics(
-    kind: str, arrays: Arrays, tokens: Ragged, *, percentile: float, batch: int = BATCH
+    kind: str, arrays: Arrays, tokens: Ragged, *, percentile: float, batch: int = OBSERVED
 ) -> dict[str, SiteStatistics]:
     """Return the statistics of every activation site, and of every part of one (`PARTS`).
 

@@ -162,7 +162,7 @@ def tail_magnitude(sorted_sample: Sample, share: float) -> float:
     return float(np.partition(magnitudes, len(magnitudes) - reach)[len(magnitudes) - reach])
 
 
-def sqnr_db(signal: NDArray[np.floating], quantized: NDArray[np.floating]) -> float | None:
+def sqnr_db(signal: NDArray[Any], quantized: NDArray[Any]) -> float | None:
     """Return 10 log10(sum x^2 / sum (x - q)^2), dB, of two arrays of one shape.
 
     None where the signal is all zero or there is no error: neither ratio has a logarithm.
@@ -196,8 +196,14 @@ def range_use(sorted_sample: Sample, low: float, high: float) -> float | None:
 
 def code_changes(before: NDArray[np.integer], after: NDArray[np.integer]) -> tuple[float, float]:
     """Return the share of integer codes that differ, and the mean |difference| over all codes."""
-    change = np.abs(np.asarray(after, dtype=np.int16) - before)
-    return float((change > 0).mean()), float(change.mean())
+    first, second = np.asarray(before).reshape(-1), np.asarray(after).reshape(-1)
+    changed = total = 0
+    for start in range(0, len(first), BLOCK):
+        block = slice(start, start + BLOCK)
+        change = np.abs(second[block].astype(np.int64) - first[block])
+        changed += int(np.count_nonzero(change))
+        total += int(change.sum())
+    return changed / len(first), total / len(first)
 
 
 def _level_tail(levels: Sample, counts: NDArray[np.integer], share: float) -> float:

@@ -179,6 +179,30 @@ class QuantGenerative(QuantClassifier):
         h = self.decoder.input_quant(states)
         return _linear(self.decoder, h, torch.cat([h.value, repeated], dim=-1))
 
+    def label_logits(self) -> Tensor:
+        """Return what label and bias contribute to the logits: (labels, vocabulary).
+
+        The decoder on h = 0, label by label, bit for bit; but its weights are quantized once, and
+        in little memory.
+        """
+        vectors, layer = self.label_vectors(), self.decoder
+        nothing = vectors.new_zeros(vectors.shape[1])
+        if not layer.weight_quant.is_quant_enabled:
+            return torch.stack([self.decode(nothing, vector) for vector in vectors])
+        weight = quantized_weight(self, "decoder")
+        scales = layer.weight_quant(layer.weight[:, :1])  # of the rows, all that the bias needs
+        found = []
+        for vector in vectors:
+            if self.separate_hv:
+                read = layer.input_quant(nothing)
+                inputs = torch.cat([read.value, vector])
+            else:
+                read = layer.input_quant(torch.cat([nothing, vector]))
+                inputs = getattr(read, "value", read)
+            bias = layer.bias_quant(layer.bias, read, scales)
+            found.append(nn.functional.linear(inputs, weight, getattr(bias, "value", bias)))
+        return torch.stack(found)
+
     def decoder_labels(self) -> Tensor:
         """Return the label vectors (labels, hidden) as the decoder's matrix product reads them."""
         vectors = self.label_vectors()

@@ -297,7 +297,9 @@ def _shifts(
         found += weight_shifts(arrays, done, scheme, exact)
     if "activations" in job.distributions:
         reference = model_sites(job.places, job.model, job.test.clean_tokens)
-        found += activation_shifts(done, scheme, first(tokens), reference)
+        states = None if scheme.arithmetic == "integer" else kernels.states
+        some = first(tokens)
+        found += activation_shifts(done, scheme, some, reference, states=states)
     if "token-nll" in job.distributions:
         after = clean or evaluate(done.network, tokens, labels, kernels=kernels)
         before = float_token_nll(job.places, job.model, job.test.clean_tokens)

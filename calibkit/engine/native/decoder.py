@@ -26,8 +26,8 @@ class NativeDecoder(Decoder):
         weight, self.step, unit = self.hidden_weight, None, None
         if self.quantize is not None:
             quantizer = weight_proxies(network)["decoder"].tensor_quant
-            scale = quantizer(network.decoder.weight)[1].reshape(-1)
-            codes = torch.round(weight / scale[:, None])
+            scale = quantizer(network.decoder.weight[:, :1])[1].reshape(-1)
+            codes = (weight / scale[:, None]).round_()
             found = quantizer_of(self.quantize)
             assert isinstance(found, Quantizer)
             step, ends = found.scale, (float(found.low), float(found.high))

@@ -32,8 +32,8 @@ def bytes_in_vectors(columns: Tensor) -> Tensor:
     count, depth = columns.shape
     filled = torch.zeros((_round_up(count, LANES), _round_up(depth, 4)), dtype=torch.int16)
     filled[:count, :depth] = columns
-    laid = filled.view(-1, LANES, filled.shape[1] // 4, 4).transpose(1, 2)
-    return (laid + 128).to(torch.uint8).contiguous()
+    laid = filled.add_(128).to(torch.uint8).view(-1, LANES, filled.shape[1] // 4, 4)
+    return laid.transpose(1, 2).contiguous()
 
 
 def quads(rows: Tensor) -> Tensor:
