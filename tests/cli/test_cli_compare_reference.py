@@ -30,6 +30,7 @@ grid:
   size: [8]
   seed: [0, 1]
   bits: [8, 4]
+  rounding: [nearest]
   preset: [paper, robust]
 """
 REFERENCE = """\
