@@ -46,7 +46,8 @@ from calibkit.quantize.networks import (
 )
 from calibkit.quantize.ranges import rank_from_top, weight_scale
 from calibkit.quantize.rounding import gpfq
-from calibkit.quantize.schemes import WEIGHT_SITES, Scheme
+from calibkit.quantize.schemes import Scheme
+from calibkit.quantize.sites import WEIGHT_SITES
 from calibkit.ragged import Ragged
 
 NOISE = (0.05, 0.10, 0.20)

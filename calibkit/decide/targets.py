@@ -8,12 +8,8 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from calibkit.errors import BadInput
-from calibkit.quantize.schemes import (
-    ACTIVATION_SITES,
-    WEIGHT_SITES,
-    SchemeSettings,
-    merged_settings,
-)
+from calibkit.quantize.schemes import SchemeSettings, merged_settings
+from calibkit.quantize.sites import ACTIVATION_SITES, WEIGHT_SITES
 
 Part = Literal["weights", "activations"]
 PARTS: tuple[Part, ...] = ("weights", "activations")

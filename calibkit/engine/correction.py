@@ -27,7 +27,8 @@ from calibkit.quantize.networks import (
 )
 from calibkit.quantize.ranges import weight_scale
 from calibkit.quantize.rounding import Gram, bias_shift, round_by, round_nearest
-from calibkit.quantize.schemes import GATES, Rounding, Scheme
+from calibkit.quantize.schemes import Rounding, Scheme
+from calibkit.quantize.sites import GATES
 from calibkit.ragged import Ragged
 
 PASSES = 3

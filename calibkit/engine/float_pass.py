@@ -15,7 +15,7 @@ from torch import Tensor
 
 from calibkit.engine.batches import BATCH, Batch, batches
 from calibkit.quantize.networks import Arrays, linear_name
-from calibkit.quantize.schemes import GATES
+from calibkit.quantize.sites import GATES
 from calibkit.ragged import Ragged
 
 

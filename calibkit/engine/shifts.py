@@ -42,7 +42,8 @@ from calibkit.quantize.networks import (
     watch,
 )
 from calibkit.quantize.ranges import weight_scale
-from calibkit.quantize.schemes import ACTIVATION_SITES, WEIGHT_SITES, Scheme
+from calibkit.quantize.schemes import Scheme
+from calibkit.quantize.sites import ACTIVATION_SITES, WEIGHT_SITES
 from calibkit.ragged import Ragged
 
 FLOAT_QUANTIZED = "float-quantized"

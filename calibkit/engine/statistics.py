@@ -19,7 +19,7 @@ from calibkit.engine.float_pass import FloatBatch, FloatModel, Values
 from calibkit.quantize.estimators import KEYS, SHIFT, Histogram
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.ranges import SiteStatistics, merge_largest, rank_from_top
-from calibkit.quantize.schemes import ACTIVATION_SITES
+from calibkit.quantize.sites import ACTIVATION_SITES
 from calibkit.ragged import Ragged
 
 PARTS = {

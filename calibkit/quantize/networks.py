@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from calibkit.quantize.schemes import ACTIVATION_SITES, GATES, WEIGHT_SITES
+from calibkit.quantize.sites import ACTIVATION_SITES, GATES, WEIGHT_SITES
 
 with warnings.catch_warnings():  # brevitas and torch.jit deprecate each other at import
     warnings.simplefilter("ignore")
@@ -180,11 +180,7 @@ class QuantGenerative(QuantClassifier):
         return _linear(self.decoder, h, torch.cat([h.value, repeated], dim=-1))
 
     def label_logits(self) -> Tensor:
-        """Return what label and bias contribute to the logits: (labels, vocabulary).
-
-        The decoder on h = 0, label by label, bit for bit; but its weights are quantized once, and
-        in little memory.
-        """
+        """Return the decoder's logits on h = 0 (labels, vocabulary), its weights quantized once."""
         vectors, layer = self.label_vectors(), self.decoder
         nothing = vectors.new_zeros(vectors.shape[1])
         if not layer.weight_quant.is_quant_enabled:

@@ -18,7 +18,8 @@ from calibkit.quantize.estimators import (
     row_mse_thresholds,
 )
 from calibkit.quantize.networks import Arrays, site_weight
-from calibkit.quantize.schemes import ACTIVATION_SITES, UNSIGNED_SITES, WEIGHT_SITES, Scheme
+from calibkit.quantize.schemes import Scheme
+from calibkit.quantize.sites import ACTIVATION_SITES, UNSIGNED_SITES, WEIGHT_SITES
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from calibkit.engine.calibrate import calibrate
 from calibkit.engine.plain import evaluate
 from calibkit.errors import BadInput
 from calibkit.quantize.networks import site_weight
-from calibkit.quantize.schemes import ACTIVATION_SITES, WEIGHT_SITES, SchemeSettings, resolve
+from calibkit.quantize.schemes import SchemeSettings, resolve
+from calibkit.quantize.sites import ACTIVATION_SITES, WEIGHT_SITES
 from calibkit.recipe import parse_recipe
 from calibkit.recipe.dump import dump_quantize
 from calibkit.sweep.float_side import float_evaluation

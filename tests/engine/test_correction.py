@@ -20,7 +20,8 @@ from calibkit.engine.shifts import NEAREST_ROUNDED, ordered_weights, weight_shif
 from calibkit.quantize.networks import gate_modules, linear_name, quantized_weight, site_weight
 from calibkit.quantize.ranges import weight_scale
 from calibkit.quantize.rounding import round_by
-from calibkit.quantize.schemes import GATES, resolve, settings_from
+from calibkit.quantize.schemes import resolve, settings_from
+from calibkit.quantize.sites import GATES
 
 GATE_SITES = [f"lstm.weight_{gate}" for gate in GATES]
 CORRECTING = ["gpfq", "gptq", "qronos", "least-squares"]

@@ -14,7 +14,8 @@ from calibkit.engine.plain import brevitas_states, classifier_logits, evaluate
 from calibkit.engine.shifts import activation_shifts, float_sites
 from calibkit.quantize.networks import activation_impl, activation_proxies, quantized_weight
 from calibkit.quantize.scaling import RowScaling, row_thresholds
-from calibkit.quantize.schemes import ACTIVATION_SITES, SchemeSettings, resolve
+from calibkit.quantize.schemes import SchemeSettings, resolve
+from calibkit.quantize.sites import ACTIVATION_SITES
 
 KINDS = ("discriminative", "generative")
 

@@ -16,7 +16,8 @@ from calibkit.quantize.networks import (
 )
 from calibkit.quantize.ranges import weight_scale
 from calibkit.quantize.rounding import gpfq, round_nearest
-from calibkit.quantize.schemes import GATES, SchemeSettings, resolve
+from calibkit.quantize.schemes import SchemeSettings, resolve
+from calibkit.quantize.sites import GATES
 
 
 @settings(max_examples=30, deadline=None)

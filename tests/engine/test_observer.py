@@ -13,7 +13,8 @@ from calibkit.engine.statistics import collect_statistics
 from calibkit.errors import BadInput
 from calibkit.quantize.networks import activation_impl
 from calibkit.quantize.ranges import activation_thresholds
-from calibkit.quantize.schemes import GATES, SchemeSettings, resolve
+from calibkit.quantize.schemes import SchemeSettings, resolve
+from calibkit.quantize.sites import GATES
 from calibkit.ragged import Ragged
 
 KINDS = ("discriminative", "generative")

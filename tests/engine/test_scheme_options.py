@@ -17,12 +17,8 @@ from calibkit.quantize.networks import (
     quantized_weight,
     weight_proxies,
 )
-from calibkit.quantize.schemes import (
-    ACTIVATION_SITES,
-    UNSIGNED_SITES,
-    SchemeSettings,
-    resolve,
-)
+from calibkit.quantize.schemes import SchemeSettings, resolve
+from calibkit.quantize.sites import ACTIVATION_SITES, UNSIGNED_SITES
 
 SEPARATE = {"separate_io": True, "separate_hv": True}
 

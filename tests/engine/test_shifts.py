@@ -12,12 +12,8 @@ from calibkit.engine.shifts import (
 )
 from calibkit.engine.statistics import values_per_site
 from calibkit.measure.shift import shift_between
-from calibkit.quantize.schemes import (
-    ACTIVATION_SITES,
-    WEIGHT_SITES,
-    SchemeSettings,
-    resolve,
-)
+from calibkit.quantize.schemes import SchemeSettings, resolve
+from calibkit.quantize.sites import ACTIVATION_SITES, WEIGHT_SITES
 
 
 def calibrated(model, tokens, bits, rounding="nearest", **settings):

@@ -23,12 +23,8 @@ from calibkit.quantize.ranges import (
     weight_scale,
     weight_thresholds,
 )
-from calibkit.quantize.schemes import (
-    ACTIVATION_SITES,
-    UNSIGNED_SITES,
-    SchemeSettings,
-    resolve,
-)
+from calibkit.quantize.schemes import SchemeSettings, resolve
+from calibkit.quantize.sites import ACTIVATION_SITES, UNSIGNED_SITES
 
 magnitudes = st.lists(
     st.floats(-100, 100, width=32).map(lambda x: x if x else 0.0), min_size=1, max_size=300

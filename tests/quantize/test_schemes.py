@@ -4,10 +4,7 @@ import pytest
 
 from calibkit.errors import BadInput
 from calibkit.quantize.schemes import (
-    ACTIVATION_SITES,
-    LSTM_SITES,
     PRESETS,
-    WEIGHT_SITES,
     SchemeSettings,
     resolve,
     rounding_name,
@@ -15,6 +12,7 @@ from calibkit.quantize.schemes import (
     settings_from,
     unmatched_patterns,
 )
+from calibkit.quantize.sites import ACTIVATION_SITES, LSTM_SITES, WEIGHT_SITES
 
 
 def test_a_scheme_survives_its_own_plain_form():

@@ -2,7 +2,7 @@ import pytest
 
 from calibkit.errors import BadInput
 from calibkit.identity import content_id
-from calibkit.quantize.schemes import ACTIVATION_SITES, WEIGHT_SITES
+from calibkit.quantize.sites import ACTIVATION_SITES, WEIGHT_SITES
 from calibkit.sweep.plan import plan
 
 ONE_CELL = {
