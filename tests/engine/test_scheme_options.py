@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from calibkit.engine import native
 from calibkit.engine.batches import make_batch
 from calibkit.engine.calibrate import calibrate
 from calibkit.engine.choice import kernels_by
@@ -76,7 +77,16 @@ def test_the_lstm_reads_its_input_on_the_input_s_grid(float_classifier, wrapped)
     torch.testing.assert_close(codes, codes.round())
 
 
-@pytest.mark.parametrize("arithmetic", ["float-torch", "float-native"])
+@pytest.mark.parametrize(
+    "arithmetic",
+    [
+        "float-torch",
+        pytest.param(
+            "float-native",
+            marks=pytest.mark.skipif(not native.available(), reason=native.why_not()),
+        ),
+    ],
+)
 @pytest.mark.parametrize("bits", [3, 8])
 def test_the_decoder_reads_h_on_its_grid_and_v_on_the_label_embedding_s(
     generative_classifier, wrapped, wrapped_labels, bits, arithmetic
