@@ -89,7 +89,7 @@ def compare_reference(
         told = protocols(con, loaded, published, sources)
         is_current = is_of_this_recipe(con, loaded)
     if output.is_for_people:
-        output.table(for_people(pairs), below=CAPTION)
+        output.table(for_people(pairs), below=everywhere(pairs) + CAPTION)
     else:
         output.table(in_full(pairs))
     _tell_counts(pairs, published, loaded, measures)
@@ -112,13 +112,26 @@ def in_full(pairs: Sequence[Pair]) -> Table:
 
 def for_people(pairs: Sequence[Pair]) -> Table:
     """Return percent with one decimal, without what is the same everywhere."""
+    hidden = _alike(pairs)
     records = [_shown(one) for one in pairs]
-    hidden = {
-        name
-        for name in ("source", "size", "preset", "rounding")
-        if len({record[name] for record in records if record[name] is not None}) <= 1
-    }
     return Table.of([{k: v for k, v in r.items() if k not in hidden} for r in records])
+
+
+def everywhere(pairs: Sequence[Pair]) -> str:
+    """Return what the table leaves out because it is the same in every row, in a line."""
+    said = [f"{name} {value}" for name, value in _alike(pairs).items() if value is not None]
+    return f"\nin every row: {', '.join(said)}" if said else ""
+
+
+def _alike(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Return the columns that tell no two rows apart, with their value, if any row has one."""
+    records = [_shown(one) for one in pairs]
+    found: dict[str, Any] = {}
+    for name in ("source", "size", "preset", "rounding"):
+        values = {record[name] for record in records if record[name] is not None}
+        if len(values) <= 1:
+            found[name] = next(iter(values), None)
+    return found
 
 
 def _shown(one: Pair) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calibkit.decide.subject import Subject
 from calibkit.decide.targets import PARTS, fixed_bits, sites_of
-from calibkit.engine.calibrate import calibrate
+from calibkit.engine.calibrate import brevitas_thresholds, calibrate
 from calibkit.engine.choice import kernels_by
 from calibkit.engine.plain import Evaluation, evaluate
 from calibkit.engine.statistics import collect_statistics
@@ -143,11 +143,23 @@ class Meter:
         percentile = float(merged_settings(self.settings)["percentile"])
         return collect_statistics(one.kind, one.arrays, one.subset, percentile=percentile)
 
+    @cached_property
+    def _observed(self) -> dict[str, float]:
+        """The thresholds of Brevitas's own observer, which bits have no part in."""
+        one, scheme = self.subject, resolve(self.settings, bits=self.nominal)
+        return brevitas_thresholds(one.kind, one.arrays, one.subset, scheme)
+
     def _measure(self, scheme: Scheme) -> Measured:
         one = self.subject
-        needed = scheme.observer == "calibkit" and not scheme.dynamic
-        seen = self._statistics if needed else None
-        done = calibrate(one.kind, one.arrays, one.subset, scheme, statistics=seen)
+        by_brevitas = scheme.observer == "brevitas"
+        done = calibrate(
+            one.kind,
+            one.arrays,
+            one.subset,
+            scheme,
+            statistics=None if by_brevitas or scheme.dynamic else self._statistics,
+            observed=self._observed if by_brevitas else None,
+        )
         kernels = kernels_by(self.engine, done.network, one.tokens, arithmetic=scheme.arithmetic)
         found = evaluate(done.network, one.tokens, one.label_ids, kernels=kernels)
         expected = self._reference

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calibkit.curate.encoding import Content, kept
 from calibkit.engine.calibrate import brevitas_thresholds
 from calibkit.engine.shifts import FloatSites, float_sites, ordered_weights
 from calibkit.engine.statistics import collect_statistics
+from calibkit.identity import HARNESS, content_id
 from calibkit.measure.ks import ordered
 from calibkit.models.checkpoints import from_arrays
 from calibkit.models.scoring import token_nll
@@ -64,11 +66,22 @@ def statistics(
 def observed_by_brevitas(
     places: Places, model: ModelRef, subset_tokens: str, batch: int
 ) -> dict[str, float]:
-    """Return the thresholds of Brevitas's own observer; they serve every bit width."""
-    arrays, _ = float_model(places, model.key)
-    subset, _ = labelled(places, subset_tokens)
-    scheme = resolve(SchemeSettings(observer="brevitas", observer_batch=batch), bits=8)
-    return brevitas_thresholds(model.kind, arrays, subset, scheme)
+    """Return the thresholds of Brevitas's own observer; they serve every bit width.
+
+    Its pass through Brevitas's layers takes most of a minute, so one worker does it for all.
+    """
+    shelf = artefacts(places)
+    key = content_id("artefact", ["brevitas-ranges", HARNESS, model.id, subset_tokens, batch])
+
+    def observe() -> Content:
+        arrays, _ = float_model(places, model.key)
+        subset, _ = labelled(places, subset_tokens)
+        scheme = resolve(SchemeSettings(observer="brevitas", observer_batch=batch), bits=8)
+        return {}, brevitas_thresholds(model.kind, arrays, subset, scheme)
+
+    with shelf.lock("ranges", key):
+        found = kept(shelf, "ranges", key, observe).config
+    return {site: float(threshold) for site, threshold in found.items()}
 
 
 @lru_cache(maxsize=4)

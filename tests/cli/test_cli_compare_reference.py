@@ -207,3 +207,11 @@ def test_it_imports_nothing_heavy(store, study):
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0 and done.stderr.splitlines()[-1] == "loaded"
+
+
+def test_what_all_rows_share_is_told_below_them(run: Run, store, study):
+    result = run("--store", store.path, "compare-reference", study, "--where", "preset = 'paper'")
+    heading, *_ = result.stdout.splitlines()
+    assert "preset" not in heading
+    (told,) = [line for line in result.stdout.splitlines() if line.startswith("in every row: ")]
+    assert "preset paper" in told and "size 8" in told and "rounding nearest" in told
