@@ -17,7 +17,9 @@ namespace {
 #include "scoring.h"
 #include "states.h"
 #include "whole.h"
-#include "integer.h"
+#include "whole_products.h"
+#include "integer_states.h"
+#include "integer_sums.h"
 }  // namespace
 
 const Kernels avx2_kernels = {"avx2", true, false, score, states, dot,

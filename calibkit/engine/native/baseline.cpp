@@ -11,7 +11,9 @@ namespace {
 #include "scoring.h"
 #include "states.h"
 #include "whole.h"
-#include "integer.h"
+#include "whole_products.h"
+#include "integer_states.h"
+#include "integer_sums.h"
 }  // namespace
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)

@@ -20,7 +20,9 @@ namespace {
 #include "scoring.h"
 #include "states.h"
 #include "whole.h"
-#include "integer.h"
+#include "whole_products.h"
+#include "integer_states.h"
+#include "integer_sums.h"
 }  // namespace
 
 const Kernels vnni_kernels = {"avx512-vnni", true, true, score, states, dot,
