@@ -60,8 +60,11 @@ class Line:
 
     @property
     def flags(self) -> str:
-        """Every flag with its share of the cells: ``dead-lstm 2/3``."""
-        return ", ".join(f"{flag} {n}/{len(self.cells)}" for flag, n in self.flagged.most_common())
+        """The flags with their share of the cells: ``dead-lstm+one-label 3/3, nll-explodes 2/3``."""
+        together: dict[int, list[str]] = {}
+        for flag, n in self.flagged.most_common():
+            together.setdefault(n, []).append(flag)
+        return ", ".join(f"{'+'.join(f)} {n}/{len(self.cells)}" for n, f in together.items())
 
 
 @dataclass(frozen=True)
