@@ -41,4 +41,8 @@ class Ragged:
 
     def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Ragged:
         """Return the sequences at ``rows``, in that order."""
-        return Ragged.of([self[int(r)] for r in rows])
+        chosen = np.asarray(rows, dtype=np.intp)
+        lengths = self.lengths[chosen]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+        shift = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], lengths)
+        return Ragged(self.ids[np.arange(offsets[-1]) + shift], offsets)

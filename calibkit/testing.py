@@ -48,7 +48,10 @@ def example_pool(documents: int = 400, labels: int = 4, dims: int = 8) -> Pool:
 
 def example_policy(name: str) -> Policy:
     """Return the example of the policy called ``name``, found as a recipe would find it."""
-    return find_policy(name).example()
+    found = find_policy(name).example()
+    if not isinstance(found, Policy):
+        raise AssertionError(f"{name!r} makes documents, it is not a policy that chooses them")
+    return found
 
 
 def check_policy(policy: str | Policy, pool: Pool | None = None) -> None:

@@ -60,7 +60,10 @@ class Line:
 
     @property
     def flags(self) -> str:
-        """The flags with their share of the cells: ``dead-lstm+one-label 3/3, nll-explodes 2/3``."""
+        """The flags with their share of the cells: ``dead-lstm 3/3, nll-explodes 2/3``.
+
+        Flags of equal share stand together.
+        """
         together: dict[int, list[str]] = {}
         for flag, n in self.flagged.most_common():
             together.setdefault(n, []).append(flag)

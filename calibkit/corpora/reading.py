@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from duckdb import DuckDBPyConnection
@@ -31,6 +33,21 @@ class Documents:
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     label_ids: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Index:
+    """What is known of documents without reading their texts, in doc_id order.
+
+    label_ids: int64 (n,), by ``Corpus.labels``; tokens: int64 (n,), lengths in tokens, uncut.
+    """
+
+    ids: tuple[str, ...]
+    label_ids: NDArray[np.int64]
+    tokens: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -92,6 +109,63 @@ def documents(
 
     Raises UnknownName for a split that the corpus lacks, BadInput for a share outside (0, 1].
     """
+    rows = _read(con, corpus, split, "text", share, limit, leave_out_in_test=leave_out_in_test)
+    return Documents(
+        ids=tuple(np.asarray(rows["doc_id"]).tolist()),
+        texts=tuple(np.asarray(rows["text"]).tolist()),
+        label_ids=np.asarray(rows["label_id"], dtype=np.int64),
+    )
+
+
+def index(
+    con: DuckDBPyConnection,
+    corpus: Corpus,
+    split: str,
+    *,
+    share: float = 1.0,
+    leave_out_in_test: bool = False,
+) -> Index:
+    """Return the same documents as `documents`, without their texts."""
+    rows = _read(con, corpus, split, "tokens", share, None, leave_out_in_test=leave_out_in_test)
+    return Index(
+        ids=tuple(np.asarray(rows["doc_id"]).tolist()),
+        label_ids=np.asarray(rows["label_id"], dtype=np.int64),
+        tokens=np.asarray(rows["tokens"], dtype=np.int64),
+    )
+
+
+def documents_by_id(con: DuckDBPyConnection, corpus: Corpus, ids: Sequence[str]) -> Documents:
+    """Return documents of any split, synthetic ones included, in the order of ``ids``.
+
+    Raises BadInput, naming the first, for ids that the corpus does not have.
+    """
+    rows = con.execute(
+        "SELECT doc_id, any_value(text), any_value(label_id) FROM documents "
+        "WHERE corpus_id = ? AND doc_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY doc_id",
+        [corpus.corpus_id, list(dict.fromkeys(ids))],
+    ).fetchall()
+    found = {doc_id: (text, label_id) for doc_id, text, label_id in rows}
+    strange = [doc_id for doc_id in ids if doc_id not in found]
+    if strange:
+        more = f" and {len(strange) - 1:,} more" if len(strange) > 1 else ""
+        raise BadInput(f"corpus {corpus.name!r} has no document {strange[0]!r}{more}")
+    return Documents(
+        ids=tuple(ids),
+        texts=tuple(found[doc_id][0] for doc_id in ids),
+        label_ids=np.array([found[doc_id][1] for doc_id in ids], dtype=np.int64),
+    )
+
+
+def _read(
+    con: DuckDBPyConnection,
+    corpus: Corpus,
+    split: str,
+    column: str,
+    share: float,
+    limit: int | None,
+    *,
+    leave_out_in_test: bool,
+) -> dict[str, Any]:
     if split not in corpus.documents:
         raise UnknownName(f"split of corpus {corpus.name!r}", split, corpus.documents)
     if not 0 < share <= 1:
@@ -99,25 +173,21 @@ def documents(
     if limit is not None and limit < 1:
         raise BadInput(f"limit of documents is {limit!r}; allowed: 1 and more")
     kept = max(1, round(share * corpus.documents[split]))
-    rows = con.execute(
+    found: dict[str, Any] = con.execute(
         f"""
         WITH shared AS (
-            SELECT doc_id, text, label_id, in_test
+            SELECT doc_id, {column}, label_id, in_test
             FROM documents WHERE corpus_id = $corpus AND split = $split
             {_first("share", kept) if kept < corpus.documents[split] else ""}
         ), wanted AS (
             SELECT * FROM shared {"WHERE NOT in_test" if leave_out_in_test else ""}
             {_first("limit", limit) if limit is not None else ""}
         )
-        SELECT doc_id, text, label_id FROM wanted ORDER BY doc_id
+        SELECT doc_id, {column}, label_id FROM wanted ORDER BY doc_id
         """,
         {"corpus": corpus.corpus_id, "split": split},
     ).fetchnumpy()
-    return Documents(
-        ids=tuple(np.asarray(rows["doc_id"]).tolist()),
-        texts=tuple(np.asarray(rows["text"]).tolist()),
-        label_ids=np.asarray(rows["label_id"], dtype=np.int64),
-    )
+    return found
 
 
 def _first(purpose: str, count: int) -> str:

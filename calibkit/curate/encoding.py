@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.corpora.noise import corrupt_tokens, noise_version
-from calibkit.corpora.reading import Corpus, Documents, documents
+from calibkit.corpora.reading import Corpus, Documents, Index, documents, documents_by_id, index
 from calibkit.corpora.vocabulary import Vocabulary
 from calibkit.errors import StoreDamaged
 from calibkit.identity import content_id
@@ -57,6 +57,7 @@ class Library:
     corpus: Corpus
     share: float
     _splits: dict[tuple[str, int | None, bool], Documents] = field(default_factory=dict)
+    _indexes: dict[str, Index] = field(default_factory=dict)
 
     def split(
         self, name: str, *, limit: int | None = None, leave_out_in_test: bool = False
@@ -74,6 +75,20 @@ class Library:
                     leave_out_in_test=leave_out_in_test,
                 )
         return self._splits[key]
+
+    def index(self, name: str) -> Index:
+        """Return the documents of a pool without their texts; those in the test split left out."""
+        if name not in self._indexes:
+            with self.store.reading() as con:
+                self._indexes[name] = index(
+                    con, self.corpus, name, share=self.share, leave_out_in_test=True
+                )
+        return self._indexes[name]
+
+    def by_id(self, ids: Sequence[str]) -> Documents:
+        """Return documents of any split, synthetic ones included, in the order of ``ids``."""
+        with self.store.reading() as con:
+            return documents_by_id(con, self.corpus, ids)
 
 
 @dataclass(frozen=True)

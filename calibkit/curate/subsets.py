@@ -16,11 +16,13 @@ from calibkit.corpora.reading import Documents, find_corpus
 from calibkit.corpora.text import tokenize
 from calibkit.corpora.vocabulary import SPECIALS
 from calibkit.curate.encoding import Encoder, Library
-from calibkit.curate.features import Features, ModelArtefact
+from calibkit.curate.features import ModelArtefact
+from calibkit.curate.needs import pool_with
 from calibkit.errors import BadInput
 from calibkit.identity import canonical, content_id, ordered_hash
 from calibkit.models.settings import settings_from, settings_from_dict
-from calibkit.policies import Draw, Policy, Pool, select
+from calibkit.policies import AnyPolicy, Draw, Generator, Pool, select
+from calibkit.policies.pool import needs_model
 from calibkit.policies.profile import Profile, profile
 from calibkit.store.connection import Store
 from calibkit.store.rows import insert
@@ -44,31 +46,42 @@ class SubsetBuilder:
     pool_split: str = "train"
 
     def build(
-        self, policy: Policy, size: int, seed: int, *, model: ModelArtefact | None = None
+        self, policy: AnyPolicy, size: int, seed: int, *, model: ModelArtefact | None = None
     ) -> BuiltSubset:
         """Return the subset that ``policy`` picks, from the store where it was asked before.
 
         Raises Infeasible, with the numbers, when the pool cannot give what is asked.
         """
-        needs_model = "hidden" in policy.needs
-        if needs_model and model is None:
+        looks = needs_model(policy.every_need)
+        if looks and model is None:
             raise BadInput(
                 f"{policy.name}: this policy looks at documents through a float model; "
                 "name one with --model ID (`calibkit list models` shows what is trained)"
             )
-        key = self.request_key(policy, size, seed, model if needs_model else None)
+        if not looks:
+            model = None
+        key = self.request_key(policy, size, seed, model)
         found = self._stored(key)
         if found is not None:
             return found
-        pool = self._pool(policy, model)
-        rows = select(policy, pool, size, Draw(seed))
-        doc_ids = pool.ids(rows)
+        doc_ids = self._chosen(policy, size, seed, model)
         subset_id = content_id("subset", [self.library.corpus.corpus_id, ordered_hash(doc_ids)])
         seen = self._profile(doc_ids)
-        self._keep(key, subset_id, doc_ids, seen, policy, size, seed, needs_model, model)
+        self._keep(key, subset_id, doc_ids, seen, policy, size, seed, model)
         return BuiltSubset(subset_id, tuple(doc_ids), seen, existed=False)
 
-    def request_key(self, policy: Policy, size: int, seed: int, model: ModelArtefact | None) -> str:
+    def _chosen(
+        self, policy: AnyPolicy, size: int, seed: int, model: ModelArtefact | None
+    ) -> tuple[str, ...]:
+        needs = [need for need in policy.every_need if need != "writer"]
+        pool = pool_with(needs, self._plain_pool, self.library, self.pool_split, model)
+        if isinstance(policy, Generator):
+            raise NotImplementedError
+        return pool.ids(select(policy, pool, size, Draw(seed)))
+
+    def request_key(
+        self, policy: AnyPolicy, size: int, seed: int, model: ModelArtefact | None
+    ) -> str:
         """Return the id of what is asked for; a policy that ignores its seed has one request."""
         library = self.library
         return content_id(
@@ -85,25 +98,8 @@ class SubsetBuilder:
         )
 
     def documents(self, doc_ids: Sequence[str]) -> Documents:
-        """Return the pool's documents with these ids, in this order."""
-        whole = self._documents
-        rows = [self._rows[doc_id] for doc_id in doc_ids]
-        texts = tuple(whole.texts[row] for row in rows)
-        return Documents(tuple(doc_ids), texts, whole.label_ids[rows])
-
-    @property
-    def _documents(self) -> Documents:
-        # documents that also stand in the test split would leak into what is measured
-        return self.library.split(self.pool_split, leave_out_in_test=True)
-
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {doc_id: row for row, doc_id in enumerate(self._documents.ids)}
-
-    @cached_property
-    def _label_names(self) -> tuple[str, ...]:
-        names = self.library.corpus.labels
-        return tuple(names[i] for i in self._documents.label_ids)
+        """Return documents of the corpus, in this order."""
+        return self.library.by_id(doc_ids)
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -111,16 +107,9 @@ class SubsetBuilder:
 
     @cached_property
     def _plain_pool(self) -> Pool:
-        return Pool(self._documents.ids, self._label_names, _lengths(self._documents.texts), {})
-
-    def _pool(self, policy: Policy, model: ModelArtefact | None) -> Pool:
-        pool, features = self._plain_pool, Features(self.library, self.pool_split)
-        if "vectors" in policy.needs:
-            pool = pool.with_arrays(vectors=features.vectors())
-        if "hidden" in policy.needs:
-            assert model is not None
-            pool = pool.with_arrays(hidden=features.hidden(model))
-        return pool
+        # documents that also stand in the test split would leak into what is measured
+        known, names = self.library.index(self.pool_split), self.library.corpus.labels
+        return Pool(known.ids, tuple(names[i] for i in known.label_ids), known.tokens)
 
     def _profile(self, doc_ids: Sequence[str]) -> Profile:
         chosen = self.documents(doc_ids)
@@ -130,7 +119,7 @@ class SubsetBuilder:
             [names[i] for i in chosen.label_ids],
             _lengths(chosen.texts),
             tokens,
-            pool_labels=self._label_names,
+            pool_counts=self._plain_pool.label_counts(),
             vocabulary_types=len(self._encoder.vocabulary) - len(SPECIALS),
         )
 
@@ -149,10 +138,9 @@ class SubsetBuilder:
         subset_id: str,
         doc_ids: Sequence[str],
         seen: Profile,
-        policy: Policy,
+        policy: AnyPolicy,
         size: int,
         seed: int,
-        needs_model: bool,  # noqa: FBT001
         model: ModelArtefact | None,
     ) -> None:
         corpus_id = self.library.corpus.corpus_id
@@ -169,7 +157,7 @@ class SubsetBuilder:
             "seed": seed,
             "pool": self.pool_split,
             "share": self.library.share,
-            "model_id": model.id if needs_model and model is not None else None,
+            "model_id": None if model is None else model.id,
             "created_at": now,
         }
         rows = asdict(seen) | {"subset_id": subset_id, "label_mix": canonical(seen.label_mix)}
@@ -228,7 +216,7 @@ def find_model(con: duckdb.DuckDBPyConnection, name: str) -> ModelArtefact:
 def build_subset(
     store: Store,
     corpus_name: str,
-    policy: Policy,
+    policy: AnyPolicy,
     *,
     size: int,
     seed: int,
@@ -240,7 +228,7 @@ def build_subset(
 
     Raises BadInput for an unknown corpus or model, Infeasible when the pool cannot give it.
     """
-    if model is not None and "hidden" not in policy.needs:
+    if model is not None and not needs_model(policy.every_need):
         raise BadInput(
             f"{policy.name}: this policy does not look at documents through a model with these "
             "parameters; leave --model out"

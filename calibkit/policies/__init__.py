@@ -1,10 +1,11 @@
 """Policies: ways to choose calibration documents from a pool. Arrays in, row numbers out."""
 
-from calibkit.policies.base import Policy, select
+from calibkit.policies.base import Generator, NewDocument, Policy, Source, select
 from calibkit.policies.draw import Draw, Rows
 from calibkit.policies.k_center import KCenter
 from calibkit.policies.pool import Pool
 from calibkit.policies.registry import (
+    AnyPolicy,
     ParameterProblem,
     find_policy,
     make_policy,
@@ -16,14 +17,18 @@ from calibkit.policies.skewed import Skewed
 from calibkit.policies.stratified import Stratified
 
 __all__ = [
+    "AnyPolicy",
     "Draw",
+    "Generator",
     "KCenter",
+    "NewDocument",
     "ParameterProblem",
     "Policy",
     "Pool",
     "Random",
     "Rows",
     "Skewed",
+    "Source",
     "Stratified",
     "find_policy",
     "make_policy",

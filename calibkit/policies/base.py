@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from calibkit.errors import BadInput
+from calibkit.errors import BadInput, Infeasible
 from calibkit.policies.draw import Draw, Rows
+from calibkit.policies.filters import Filters
 from calibkit.policies.pool import Pool
 
-REGISTERED: dict[str, type[Policy]] = {}
-"""Name -> class of every policy that has been defined in this process."""
+REGISTERED: dict[str, type[Policy | Generator]] = {}
+"""Name -> class of every policy and generator that has been defined in this process."""
 
 
-class Policy(BaseModel, ABC):
-    """A way to choose calibration documents; an instance is nothing but its parameters.
+class Choice(BaseModel, ABC):
+    """What policies and generators have in common: a name, validated parameters, needs.
 
-    Write ``class Longest(Policy, name="longest")``, declare the parameters as pydantic fields, and
-    implement ``pick``: the class statement registers the policy. The class attributes below may be
-    properties where they depend on a parameter. ``calibkit.testing.check_policy`` checks the rest
-    of the contract.
+    The class attributes below may be properties where they depend on a parameter.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -30,13 +30,13 @@ class Policy(BaseModel, ABC):
     name: ClassVar[str]
     """The registry name, from the class statement."""
     version: ClassVar[int] = 1
-    """To be raised whenever the same parameters begin to pick other documents."""
+    """To be raised whenever the same parameters begin to choose other documents."""
     needs: ClassVar[tuple[str, ...]] = ()
-    """Names of the arrays that ``pick`` reads from the pool: vectors, hidden, ..."""
+    """What is to be computed before: ``vectors``, ``hidden``, ``misses:8,4``, ..."""
     nested: ClassVar[bool] = False
     """Whether a smaller subset is a prefix of every larger one of the same draw."""
     uses_seed: ClassVar[bool] = True
-    """Whether another seed picks other documents; if not, there is only one draw."""
+    """Whether another seed chooses other documents; if not, there is only one draw."""
 
     def __init_subclass__(cls, *, name: str | None = None, **config: Any) -> None:
         super().__init_subclass__(**config)
@@ -53,19 +53,21 @@ class Policy(BaseModel, ABC):
                 "choose another name"
             )
         cls.name = name
-        REGISTERED[name] = cls
-
-    @abstractmethod
-    def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
-        """Return ``size`` distinct rows of ``pool`` in calibration order.
-
-        Raises Infeasible, with the numbers, when the pool cannot give them.
-        """
+        REGISTERED[name] = cls  # type: ignore[assignment]  # one of the two, see the end of the file
 
     @classmethod
     def example(cls) -> Self:
         """Return an instance for any labelled pool; override it if parameters are required."""
         return cls()
+
+    @property
+    def every_need(self) -> tuple[str, ...]:
+        """What must be computed before: what the choice itself needs, and its filters."""
+        return self.needs
+
+    def labels_named(self) -> tuple[tuple[str, str], ...]:
+        """Return (parameter, label) for every label that a parameter mentions."""
+        return ()
 
     def params(self) -> dict[str, Any]:
         """Return the parameters as JSON values, defaults included and unset ones left out.
@@ -75,6 +77,75 @@ class Policy(BaseModel, ABC):
         return dict(sorted(self.model_dump(mode="json", exclude_none=True).items()))
 
 
+class Policy(Choice):
+    """A way to choose calibration documents; an instance is nothing but its parameters.
+
+    Write ``class Longest(Policy, name="longest")``, declare the parameters as pydantic fields, and
+    implement ``pick``: the class statement registers the policy. ``calibkit.testing.check_policy``
+    checks the rest of the contract. ``filters`` is every policy's: it leaves documents out of the
+    pool before the policy sees it.
+    """
+
+    filters: Filters | None = None
+
+    @property
+    def every_need(self) -> tuple[str, ...]:
+        """What must be computed before: what the policy itself needs, and its filters."""
+        asked = (*self.needs, *(self.filters.needs if self.filters else ()))
+        return tuple(dict.fromkeys(asked))
+
+    @abstractmethod
+    def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
+        """Return ``size`` distinct rows of ``pool`` in calibration order.
+
+        Raises Infeasible, with the numbers, when the pool cannot give them.
+        """
+
+
+@dataclass(frozen=True)
+class NewDocument:
+    """A document that no corpus has: its text, the label it stands for, and what it is made from.
+
+    ``made_from`` is the id of a document of the pool, or empty.
+    """
+
+    text: str
+    label: str
+    made_from: str = ""
+
+
+class Generator(Choice):
+    """A way to make calibration documents; an instance is nothing but its parameters.
+
+    Registered by its class statement like a policy, and named in recipes in the same way. The
+    documents enter the store as documents of the split ``synthetic``, with their provenance.
+    """
+
+    @abstractmethod
+    def documents(self, pool: Pool, size: int, draw: Draw, source: Source) -> Sequence[NewDocument]:
+        """Return ``size`` new documents in calibration order.
+
+        pool: the documents of the split that stands model, in order of id. source: their texts,
+        the vocabulary, and a generative model where ``needs`` has ``writer``. Raises Infeasible,
+        with the numbers, when that many cannot be made.
+        """
+
+
+class Source(Protocol):
+    """What a generator may read."""
+
+    def texts(self, doc_ids: Sequence[str]) -> Sequence[str]:
+        """Return the texts of documents of the pool."""
+
+    def types(self) -> Sequence[str]:
+        """Return the types of the training vocabulary, the most frequent first."""
+
+    def write(
+        self, labels: Sequence[str], seeds: Sequence[int], *, temperature: float, top_p: float
+    ) -> Sequence[str]:
+        """Return one text per label name, written by the float model, each from its own seed."""
+
+
 def select(policy: Policy, pool: Pool, size: int, draw: Draw) -> Rows:
     """Return what ``policy`` picks, after checking that it kept its promises.
 
@@ -82,9 +153,18 @@ def select(policy: Policy, pool: Pool, size: int, draw: Draw) -> Rows:
     the pool cannot give or an array that is not there, and BadInput, naming the policy, when what
     it returned is not ``size`` distinct rows.
     """
+    for array in policy.every_need:
+        pool.require_array(array, policy.name)
+    if policy.filters is not None:
+        kept = policy.filters.keep(pool)
+        if len(kept) < size:
+            raise Infeasible(
+                f"{policy.name}: asked for {size:,} documents, the filters leave {len(kept):,} of "
+                f"{len(pool):,}; ask for fewer, or loosen {policy.filters.named()}"
+            )
+        bare = policy.model_copy(update={"filters": None})
+        return kept[select(bare, pool.take(kept), size, draw)]
     pool.require_size(size, policy.name)
-    for array in policy.needs:
-        pool.need(array, policy.name)
     rows = np.asarray(policy.pick(pool, size, draw))
     if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
         wrong = f"an array of shape {rows.shape} and type {rows.dtype}"

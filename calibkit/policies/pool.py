@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,12 +11,33 @@ from numpy.typing import NDArray
 
 from calibkit.errors import BadInput, Infeasible, UnknownName
 from calibkit.policies.draw import Rows
+from calibkit.ragged import Ragged
+
+MODEL = "name a trained float model, through which documents are looked at (--model ID)"
 
 REMEDIES = {
     "vectors": "compute calibkit.policies.features.tfidf_svd over the pool's texts",
-    "hidden": "name a trained model, whose hidden states they are (--model ID)",
+    "given": "ingest the corpus with a column of vectors (calibkit ingest --vectors COLUMN)",
+    "tokens": "hand in the documents as token ids, Pool(tokens=...)",
+    "minhash": "compute calibkit.policies.minhash.signatures over the pool's texts",
+    "hidden": MODEL,
+    "ranges": MODEL,
+    "moments": MODEL,
+    "gram": MODEL,
+    "margins": MODEL,
+    "disagreement": MODEL,
+    "misses": MODEL,
+    "chain": MODEL,
 }
-"""Array that a policy may need -> how a caller comes by it."""
+"""What a policy may need (without its option, as in ``misses:8,4``) -> how to come by it."""
+
+MODEL_NEEDS = frozenset({*(name for name, remedy in REMEDIES.items() if remedy is MODEL), "writer"})
+"""The needs that a float model must be named for; ``writer`` is a generative one that writes."""
+
+
+def needs_model(needs: Iterable[str]) -> bool:
+    """Say whether any of these needs takes a float model."""
+    return any(need.partition(":")[0] in MODEL_NEEDS for need in needs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +50,8 @@ class Pool:
 
     doc_ids: n distinct document ids. labels: n label names. lengths: int64 (n,), tokens per
     document. arrays: one row per document under the name that policies ask for, such as ``vectors``
-    float32 (n, d) and ``hidden`` float32 (n, h); read-only once here.
+    float32 (n, d) and ``hidden`` float32 (n, h); read-only once here. tokens: the n documents as
+    ids of the training vocabulary, for policies that need ``tokens``.
 
     Raises BadInput for lists of different lengths and for repeated ids.
     """
@@ -38,6 +60,7 @@ class Pool:
     labels: tuple[str, ...]
     lengths: NDArray[np.int64]
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    tokens: Ragged | None = None
     label_names: tuple[str, ...] = field(init=False)
     """The distinct labels of the pool, sorted."""
     label_ids: NDArray[np.int64] = field(init=False)
@@ -46,7 +69,10 @@ class Pool:
     def __post_init__(self) -> None:
         ids, labels = list(self.doc_ids), list(self.labels)
         lengths = np.asarray(self.lengths, dtype=np.int64)
-        for what, have in (("labels", len(labels)), ("lengths", len(lengths))):
+        counts = {"labels": len(labels), "lengths": len(lengths)}
+        if self.tokens is not None:
+            counts["tokens"] = len(self.tokens)
+        for what, have in counts.items():
             if have != len(ids):
                 raise BadInput(f"the pool has {len(ids):,} doc_ids but {have:,} {what}")
         order = sorted(range(len(ids)), key=ids.__getitem__)
@@ -65,6 +91,7 @@ class Pool:
             "labels": sorted_labels,
             "lengths": _frozen(lengths[rows]),
             "arrays": {name: _frozen(array[rows]) for name, array in arrays.items()},
+            "tokens": None if self.tokens is None else self.tokens.take(rows),
             "label_names": names,
             "label_ids": _frozen(label_ids),
         }.items():
@@ -76,6 +103,16 @@ class Pool:
     def with_arrays(self, **arrays: NDArray[Any]) -> Pool:
         """Return this pool with more arrays, whose rows are in the order of ``self.doc_ids``."""
         return replace(self, arrays={**self.arrays, **arrays})
+
+    def take(self, rows: Rows) -> Pool:
+        """Return the pool of the documents at ``rows``, which must rise: row i is ``rows[i]``."""
+        return Pool(
+            self.ids(rows),
+            tuple(self.labels[int(row)] for row in rows),
+            self.lengths[rows],
+            {name: array[rows] for name, array in self.arrays.items()},
+            None if self.tokens is None else self.tokens.take(rows),
+        )
 
     def ids(self, rows: Rows | Sequence[int]) -> tuple[str, ...]:
         """Return the document ids at ``rows``, in that order."""
@@ -95,9 +132,22 @@ class Pool:
     def need(self, name: str, policy: str) -> NDArray[Any]:
         """Return the array ``name``, or raise Infeasible saying how to come by it."""
         if name not in self.arrays:
-            remedy = REMEDIES.get(name, f"hand them in by Pool.with_arrays({name}=...)")
+            remedy = REMEDIES.get(
+                name.partition(":")[0], f"hand them in by Pool.with_arrays({name}=...)"
+            )
             raise Infeasible(f"{policy} needs the {name!r} of the pool's documents: {remedy}")
         return self.arrays[name]
+
+    def need_tokens(self, policy: str) -> Ragged:
+        """Return the documents as token ids, or raise Infeasible saying how to come by them."""
+        self.require_array("tokens", policy)
+        assert self.tokens is not None
+        return self.tokens
+
+    def require_array(self, name: str, policy: str) -> None:
+        """Raise Infeasible where the array ``name``, or ``tokens``, is not there."""
+        if name != "tokens" or self.tokens is None:
+            self.need(name, policy)
 
     def require_size(self, size: int, policy: str) -> None:
         """Raise BadInput for a size below 1, Infeasible for one above the number of documents."""

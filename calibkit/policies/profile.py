@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,14 +45,14 @@ def profile(
     lengths: NDArray[np.int64],
     tokens: Ragged,
     *,
-    pool_labels: Sequence[str],
+    pool_counts: Mapping[str, int],
     vocabulary_types: int,
 ) -> Profile:
     """Return the profile of a subset of n documents.
 
     labels: n label names. lengths: int (n,), tokens per document, uncut. tokens: the n documents as
-    the model reads them (ids, cut and wrapped). pool_labels: the label name of every document of
-    the pool. vocabulary_types: size of the vocabulary, the four special tokens not counted.
+    the model reads them (ids, cut and wrapped). pool_counts: how many documents of each label
+    the pool has. vocabulary_types: size of the vocabulary, the four special tokens not counted.
     Raises BadInput for an empty subset, lists that do not fit, or a label that the pool lacks.
     """
     if not len(labels) == len(lengths) == len(tokens):
@@ -62,7 +62,8 @@ def profile(
         )
     if not labels:
         raise BadInput("an empty subset has no profile; choose at least one document")
-    pool_mix = _mix(pool_labels, sorted(set(pool_labels)))
+    documents = sum(pool_counts.values())
+    pool_mix = {name: pool_counts[name] / documents for name in sorted(pool_counts)}
     strange = sorted(set(labels) - set(pool_mix))
     if strange:
         raise BadInput(f"the subset has the label {strange[0]!r}, which its pool does not have")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from calibkit.errors import BadInput, UnknownName, unknown_name
-from calibkit.policies.base import REGISTERED, Policy
+from calibkit.policies.base import REGISTERED, Generator, Policy
 
 GROUP = "calibkit.policies"
 """The entry-point group in which a package offers ``policy-name = "package.module:Class"``."""
@@ -32,8 +32,12 @@ def policy_names() -> list[str]:
     return sorted({*REGISTERED, *_offered(tuple(sys.path))})
 
 
-def find_policy(name: str) -> type[Policy]:
-    """Return the policy class called ``name``, importing the package that offers it if need be.
+AnyPolicy = Policy | Generator
+"""What `use:` may name: a way to choose documents, or a way to make them."""
+
+
+def find_policy(name: str) -> type[AnyPolicy]:
+    """Return the policy or generator called ``name``, importing its package if need be.
 
     Raises UnknownName (with the nearest name), or BadInput when two packages offer the name or
     the one that does cannot be loaded.
@@ -46,7 +50,7 @@ def find_policy(name: str) -> type[Policy]:
     return REGISTERED[name]
 
 
-def make_policy(name: str, params: Mapping[str, Any] | None = None) -> Policy:
+def make_policy(name: str, params: Mapping[str, Any] | None = None) -> AnyPolicy:
     """Return the policy ``name`` with the given parameters.
 
     Raises UnknownName, or BadInput with one line for each wrong parameter.
@@ -64,7 +68,7 @@ def parameter_problems(name: str, params: Mapping[str, Any]) -> list[ParameterPr
 
 def _validated(
     name: str, params: Mapping[str, Any]
-) -> tuple[Policy | None, list[ParameterProblem]]:
+) -> tuple[AnyPolicy | None, list[ParameterProblem]]:
     cls = find_policy(name)
     try:
         return cls.model_validate(dict(params)), []
@@ -72,15 +76,13 @@ def _validated(
         return None, [_problem(cls, details) for details in error.errors()]
 
 
-def _problem(cls: type[Policy], details: ErrorDetails) -> ParameterProblem:
+def _problem(cls: type[AnyPolicy], details: ErrorDetails) -> ParameterProblem:
     """Say in this project's words what pydantic found."""
     path = tuple(details["loc"])
     parameter = ".".join(str(key) for key in path)
     kind, found = details["type"], details["input"]
     if kind == "extra_forbidden":
         message = unknown_name("parameter", parameter, cls.model_fields)
-        if not cls.model_fields:
-            message += "; this policy has none"
     elif kind == "missing":
         message = f"the parameter {parameter!r} is missing"
     elif kind == "value_error":

@@ -54,6 +54,10 @@ class Skewed(Policy, name="skewed"):
         """Return the policy that draws its proportions uniformly."""
         return cls(alpha=1.0)
 
+    def labels_named(self) -> tuple[tuple[str, str], ...]:
+        """Return the labels that have a weight."""
+        return tuple(("weights", label) for label in self.weights or ())
+
     def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
         """Return each label's quota from the keyed draw, shuffled together.
 

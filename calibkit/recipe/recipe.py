@@ -9,7 +9,7 @@ from typing import Any
 
 from calibkit.identity import canonical, content_id
 from calibkit.models.settings import Kind, ModelSettings
-from calibkit.policies import Policy
+from calibkit.policies import AnyPolicy
 from calibkit.quantize.schemes import (
     Rounding,
     Scheme,
@@ -47,7 +47,7 @@ class PolicyChoice:
 
     alias: str
     name: str
-    policy: Policy
+    policy: AnyPolicy
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from calibkit.curate.features import ModelArtefact
 from calibkit.curate.subsets import BuiltSubset, SubsetBuilder
 from calibkit.errors import CalibkitError, StoreError
 from calibkit.identity import HARNESS, content_id, ordered_hash
+from calibkit.policies.pool import needs_model
 from calibkit.recipe.recipe import Recipe
 from calibkit.store.connection import Store
 from calibkit.store.rows import insert
@@ -97,7 +98,7 @@ class Sweep:
         late: list[PlannedCell] = []
         for cell in cells:
             policy = self.recipe.policies[cell.point.policy].policy
-            (late if "hidden" in policy.needs else early).append(cell)
+            (late if needs_model(policy.every_need) else early).append(cell)
         return early, late
 
     def _build_subsets(

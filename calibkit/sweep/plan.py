@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -194,14 +194,13 @@ def check_labels(recipe: Recipe, corpus: Corpus) -> None:
     from calibkit.errors import UnknownName
 
     for alias, choice in recipe.policies.items():
-        weights = getattr(choice.policy, "weights", None)
-        for label in weights if isinstance(weights, Mapping) else ():
+        for parameter, label in choice.policy.labels_named():
             if label not in corpus.labels:
                 raise UnknownName(
                     f"label of corpus {corpus.name!r}",
-                    str(label),
+                    label,
                     corpus.labels,
-                    hint=f"(policies.{alias}.weights)",
+                    hint=f"(policies.{alias}.{parameter})",
                 )
 
 

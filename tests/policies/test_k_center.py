@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as hnp
 
 from calibkit.errors import BadInput, Infeasible
 from calibkit.policies import Draw, KCenter, Pool
-from calibkit.policies.k_center import farthest_first, on_grid
+from calibkit.policies.candidates import on_grid
+from calibkit.policies.k_center import farthest_first
 
 COORDINATES = st.floats(-8, 8, width=16)
 POINTS = hnp.arrays(

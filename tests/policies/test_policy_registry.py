@@ -42,7 +42,7 @@ def test_an_unknown_name_says_which_was_meant():
             {"candidate": 5},
             "k-center: no parameter is called 'candidate'; did you mean 'candidates'?",
         ),
-        ("random", {"x": 1}, "random: no parameter is called 'x'; this policy has none"),
+        ("random", {"x": 1}, "random: no parameter is called 'x'; known: 'filters'"),
         ("k-center", {"candidates": 0}, "k-center: candidates is 0; it must be greater than 0"),
         (
             "k-center",

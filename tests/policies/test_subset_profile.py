@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ def test_a_profile_counts_what_is_there():
         ["a", "a", "b"],
         np.array([3, 30, 0]),
         tokens,
-        pool_labels=["a", "b", "c", "c"],
+        pool_counts={"a": 1, "b": 1, "c": 2},
         vocabulary_types=12,
     )
     assert (found.documents, found.tokens) == (3, 33)
@@ -35,7 +37,7 @@ def test_total_variation_is_zero_for_the_pool_and_never_above_one(pool, data):
     def variation(labels):
         n = len(labels)
         tokens = Ragged.of([[BOS, 4, EOS]] * n)
-        found = profile(labels, np.ones(n), tokens, pool_labels=pool, vocabulary_types=1)
+        found = profile(labels, np.ones(n), tokens, pool_counts=Counter(pool), vocabulary_types=1)
         assert sum(found.label_mix.values()) == pytest.approx(1)
         return found.label_total_variation
 
@@ -58,6 +60,6 @@ def test_what_does_not_fit_is_refused(labels, lengths, documents, message):
             labels,
             np.array(lengths, dtype=np.int64),
             Ragged.of(documents),
-            pool_labels=["a"],
+            pool_counts={"a": 1},
             vocabulary_types=1,
         )
