@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from mini_recipe import MINI
 
 from calibkit.cli.main import cli
 from calibkit.store import Store, insert
@@ -169,3 +170,11 @@ def study_store(toy_store: Store) -> Store:
 def fill() -> Callable[..., None]:
     """Put the study into a store; with failed=True its last cell has failed."""
     return fill_with_results
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A recipe over the toy corpus: one model, two policies, two seeds, two bit widths."""
+    path = tmp_path / "mini.yaml"
+    path.write_text(MINI)
+    return path

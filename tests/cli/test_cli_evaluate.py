@@ -11,26 +11,11 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from mini_recipe import MINI
 
 from calibkit.store import Store
 
 Run = Callable[..., Result]
-RECIPE = """\
-calibkit: 1
-name: mini
-corpus: {name: toy, from: docstrings}
-models: {generative: {}}
-policies: {random: {use: random}, stratified: {use: stratified}}
-grid: {model: [generative], policy: [random, stratified], size: [16], seed: [0, 1], bits: [8, 4]}
-measure: {noise: {keyboard: [0.05, 0.1]}}
-"""
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    path = tmp_path / "mini.yaml"
-    path.write_text(RECIPE)
-    return path
 
 
 @pytest.fixture
@@ -187,14 +172,14 @@ def test_a_dry_run_works_without_a_store(run: Run, tmp_path: Path, recipe: Path)
 
 
 BAD = [
-    (RECIPE + "polices: {}\n", [], "did you mean"),
-    (RECIPE.replace("use: stratified", "use: stratifed"), [], "did you mean 'stratified'?"),
-    (RECIPE.replace(", from: docstrings", "").replace("toy", "other"), [], "other"),
-    (RECIPE, ["--where", "bitz = 4"], "bitz"),
-    (RECIPE, ["--workers", "0"], "--workers"),
-    (RECIPE, ["--limit-documents", "0"], "--limit-documents"),
-    (RECIPE, ["--max-time", "0"], "--max-time"),
-    (RECIPE, ["--executor", "ray"], "--executor"),
+    (MINI + "polices: {}\n", [], "did you mean"),
+    (MINI.replace("use: stratified", "use: stratifed"), [], "did you mean 'stratified'?"),
+    (MINI.replace(", from: docstrings", "").replace("toy", "other"), [], "other"),
+    (MINI, ["--where", "bitz = 4"], "bitz"),
+    (MINI, ["--workers", "0"], "--workers"),
+    (MINI, ["--limit-documents", "0"], "--limit-documents"),
+    (MINI, ["--max-time", "0"], "--max-time"),
+    (MINI, ["--executor", "ray"], "--executor"),
 ]
 
 

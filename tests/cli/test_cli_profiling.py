@@ -15,22 +15,6 @@ from calibkit.cli.profiling import read_profile
 from calibkit.store import Store
 
 Run = Callable[..., Result]
-RECIPE = """\
-calibkit: 1
-name: mini
-corpus: {name: toy, from: docstrings}
-models: {generative: {}}
-policies: {random: {use: random}, stratified: {use: stratified}}
-grid: {model: [generative], policy: [random, stratified], size: [16], seed: [0, 1], bits: [8, 4]}
-measure: {noise: {keyboard: [0.05, 0.1]}}
-"""
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    path = tmp_path / "mini.yaml"
-    path.write_text(RECIPE)
-    return path
 
 
 @pytest.fixture
