@@ -26,7 +26,7 @@ SEEDS = (0, 1, 2)
 
 
 def example_pool(documents: int = 400, labels: int = 4, dims: int = 8) -> Pool:
-    """Return a made-up pool: labels of unequal frequency, with ``vectors`` and ``hidden``.
+    """Return a made-up pool: labels of unequal frequency, with what policies need to know.
 
     The rarest label has at least 64 documents while ``documents >= 100 * labels``, so that every
     mix of up to 64 documents is feasible.
@@ -42,7 +42,11 @@ def example_pool(documents: int = 400, labels: int = 4, dims: int = 8) -> Pool:
         doc_ids=tuple(f"d1-{i:020x}" for i in rng.permutation(documents)),
         labels=tuple(f"label {n}" for n in numbers),
         lengths=rng.integers(5, 80, documents),
-        arrays={"vectors": vectors.astype(np.float32), "hidden": hidden.astype(np.float32)},
+        arrays={
+            "vectors": vectors.astype(np.float32),
+            "hidden": hidden.astype(np.float32),
+            **_seen_by_a_model(documents, labels),
+        },
     )
 
 
@@ -188,6 +192,25 @@ def _falling(labels: int) -> NDArray[np.float64]:
 def _global_state() -> str:
     state = np.random.get_state(legacy=False)
     return repr({**state, "state": {k: np.asarray(v).tolist() for k, v in state["state"].items()}})
+
+
+def _seen_by_a_model(documents: int, labels: int) -> dict[str, NDArray[Any]]:
+    """Return made-up arrays for the policies that look at documents through a model."""
+    rng = keyed_generator(1, "calibkit.testing", str(documents), str(labels))
+    owner = np.repeat(np.arange(documents), rng.integers(5, 80, documents))
+    inputs = rng.standard_normal((len(owner), 4)) + rng.standard_normal((documents, 4))[owner]
+    inputs @= np.linalg.inv(np.linalg.cholesky(inputs.T @ inputs / len(owner))).T
+    first = np.flatnonzero(np.diff(owner, prepend=-1))
+    hard = rng.gamma(1.0, 1.0, documents)
+    misses = rng.poisson(np.outer(hard, (0.2, 0.6, 1.5)))
+    never = rng.random(documents) < 0.05
+    return {
+        "gram": np.add.reduceat(np.einsum("ti,tj->tij", inputs, inputs), first).astype(np.float32),
+        "margins": rng.gamma(2.0, 1.0 / (0.2 + hard)).astype(np.float32),
+        "disagreement:4": (hard * rng.gamma(0.5, 1.0, documents)).astype(np.float32),
+        "misses:8,4,2": np.column_stack([misses * ~never[:, None], never]).astype(np.int32),
+        "chain:8,6,5,4,3,2": rng.binomial(6, hard / (3.0 + hard)).astype(np.int32),
+    }
 
 
 def _stored_as(pool: Pool, order: Rows | NDArray[Any]) -> Pool:

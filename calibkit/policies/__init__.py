@@ -1,8 +1,13 @@
 """Policies: ways to choose calibration documents from a pool. Arrays in, row numbers out."""
 
 from calibkit.policies.base import Generator, NewDocument, Policy, Source, select
+from calibkit.policies.bit_chain import BitChain
+from calibkit.policies.certainty import Disagreement, Margin
+from calibkit.policies.d_optimal import DOptimal
 from calibkit.policies.draw import Draw, Rows
 from calibkit.policies.k_center import KCenter
+from calibkit.policies.leverage import Leverage
+from calibkit.policies.misses import MissPmf, MissWeighted
 from calibkit.policies.pool import Pool
 from calibkit.policies.registry import (
     AnyPolicy,
@@ -18,9 +23,16 @@ from calibkit.policies.stratified import Stratified
 
 __all__ = [
     "AnyPolicy",
+    "BitChain",
+    "DOptimal",
+    "Disagreement",
     "Draw",
     "Generator",
     "KCenter",
+    "Leverage",
+    "Margin",
+    "MissPmf",
+    "MissWeighted",
     "NewDocument",
     "ParameterProblem",
     "Policy",
