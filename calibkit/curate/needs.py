@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.curate.encoding import Encoder, Library
-from calibkit.curate.features import Features, ModelArtefact
+from calibkit.curate.features import Features, Tell, untold, word_vectors
+from calibkit.curate.float_models import ModelArtefact
+from calibkit.curate.seen_at_bits import chain, disagreement, misses
+from calibkit.curate.seen_by_model import grams, hidden, margins, moments, ranges
 from calibkit.errors import BadInput, UnknownName
 from calibkit.policies import Pool
 from calibkit.policies.pool import MODEL_NEEDS
@@ -39,22 +42,41 @@ class Asked:
 Maker = Callable[[Asked], NDArray[Any]]
 
 MAKERS: dict[str, Maker] = {
-    "vectors": lambda asked: asked.features.vectors(),
-    "hidden": lambda asked: asked.features.hidden(asked.looking_through),
+    "vectors": lambda asked: word_vectors(asked.features),
+    "hidden": lambda asked: hidden(asked.features, asked.looking_through),
+    "ranges": lambda asked: ranges(asked.features, asked.looking_through),
+    "moments": lambda asked: moments(asked.features, asked.looking_through),
+    "gram": lambda asked: grams(asked.features, asked.looking_through),
+    "margins": lambda asked: margins(asked.features, asked.looking_through),
+    "disagreement": lambda asked: disagreement(asked.features, asked.looking_through, asked.option),
+    "misses": lambda asked: misses(asked.features, asked.looking_through, asked.option),
+    "chain": lambda asked: chain(asked.features, asked.looking_through, asked.option),
     "subset": lambda asked: positions_in(asked),
 }
 """Name of a need -> what computes the array, one row per document of the pool."""
 
 
+def reads_checkpoints(needs: Iterable[str]) -> bool:
+    """Say whether any of these needs reads the checkpoints of a model's training."""
+    return any(need.partition(":")[0] == "misses" for need in needs)
+
+
 def pool_with(
-    needs: Iterable[str], pool: Pool, library: Library, split: str, model: ModelArtefact | None
+    needs: Iterable[str],
+    pool: Pool,
+    library: Library,
+    split: str,
+    model: ModelArtefact | None,
+    *,
+    tell: Tell = untold,
 ) -> Pool:
     """Return the pool with everything that the needs name.
 
+    tell: is told what is computed, where the store lacks it and it takes a while.
     Raises BadInput where a float model is needed and none is given, UnknownName for a need that
     nothing here computes.
     """
-    features = Features(library, split)
+    features = Features(library, split, tell)
     for need in needs:
         name, _, option = need.partition(":")
         if name == "tokens":

@@ -26,6 +26,12 @@ def to_arrays(model: Network) -> tuple[Arrays, dict[str, Any]]:
     return arrays, model.config()
 
 
+def network_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a stored model's configuration that its network is built from."""
+    names = ("kind", "vocabulary", "labels", "embedding", "hidden", "label_dim")
+    return {name: config[name] for name in names if name in config}
+
+
 def from_arrays(arrays: Mapping[str, NDArray[np.float32]], config: Mapping[str, Any]) -> Network:
     """Return the network that :func:`to_arrays` took apart: on the CPU, in evaluation mode.
 

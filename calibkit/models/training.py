@@ -92,7 +92,7 @@ def train(
             f"label {int(counts.argmin())} (of 0 to {labels_count - 1}) has no training document; "
             "add documents of that label, leave the label out, or take a larger share"
         )
-    kept = _kept_epochs(settings.epochs)
+    kept = kept_epochs(settings.epochs)
     best: tuple[tuple[float, ...], int, dict[str, NDArray[np.float32]]] | None = None
     reports: list[EpochReport] = []
     checkpoints: list[dict[str, NDArray[np.float32]]] = []
@@ -149,7 +149,8 @@ def _rank(model: Network, report: EpochReport) -> tuple[float, ...]:
     return (-report.valid_accuracy, report.valid_nll)
 
 
-def _kept_epochs(epochs: int) -> tuple[int, ...]:
+def kept_epochs(epochs: int) -> tuple[int, ...]:
+    """Return the epochs, counted from 1, after which a training of so many keeps its weights."""
     if epochs <= MOST_CHECKPOINTS:
         return tuple(range(1, epochs + 1))
     return tuple(int(e) for e in np.linspace(1, epochs, MOST_CHECKPOINTS).round())

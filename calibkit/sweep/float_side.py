@@ -15,7 +15,7 @@ from calibkit.engine.calibrate import Calibrated
 from calibkit.engine.float_pass import FloatModel
 from calibkit.engine.plain import Evaluation
 from calibkit.measure.collapse import Behaviour, flags, state_spread
-from calibkit.models.checkpoints import from_arrays
+from calibkit.models.checkpoints import from_arrays, network_config
 from calibkit.models.scoring import score
 from calibkit.quantize.networks import Arrays
 from calibkit.ragged import Ragged
@@ -29,12 +29,6 @@ document ids and so no choice of anybody."""
 def first(tokens: Ragged) -> Ragged:
     """Return the first documents."""
     return tokens.take(range(min(FIRST_DOCUMENTS, len(tokens))))
-
-
-def network_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a model's configuration that its network is built from."""
-    names = ("kind", "vocabulary", "labels", "embedding", "hidden", "label_dim")
-    return {name: config[name] for name in names if name in config}
 
 
 def float_evaluation(

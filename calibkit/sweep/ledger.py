@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from calibkit.curate.encoding import artefacts_of
-from calibkit.curate.features import ModelArtefact
+from calibkit.curate.float_models import ModelArtefact
 from calibkit.errors import StoreBusy, StoreDamaged
 from calibkit.identity import content_id
 from calibkit.models.settings import ModelSettings

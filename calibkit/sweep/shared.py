@@ -15,7 +15,7 @@ from calibkit.engine.shifts import FloatSites, float_sites, ordered_weights
 from calibkit.engine.statistics import collect_statistics
 from calibkit.identity import HARNESS, content_id
 from calibkit.measure.ks import ordered
-from calibkit.models.checkpoints import from_arrays
+from calibkit.models.checkpoints import from_arrays, network_config
 from calibkit.models.scoring import token_nll
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.ranges import SiteStatistics
@@ -26,7 +26,6 @@ from calibkit.sweep.float_side import (
     FloatReference,
     first,
     float_evaluation,
-    network_config,
     reference_on,
 )
 from calibkit.sweep.jobs import ModelRef, Places

@@ -16,6 +16,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from calibkit.curate.encoding import Content, kept
+from calibkit.curate.float_models import checkpoint_name
 from calibkit.engine.calibrate import Calibrated, calibrate
 from calibkit.engine.choice import kernels_by
 from calibkit.engine.plain import Evaluation, Kernels, evaluate
@@ -144,7 +145,7 @@ def _train(shelf: Artefacts, job: TrainJob, report: Report) -> dict[str, Any]:
         "trained_at": now(),
     }
     for epoch, weights in zip(done.checkpoint_epochs, done.checkpoints, strict=True):
-        name = f"{job.model_key}-{epoch:03d}"
+        name = checkpoint_name(job.model_key, epoch)
         kept(shelf, "checkpoint", name, _content(weights, config | {"epoch": epoch}))
     shelf.save("model", job.model_key, arrays, config | {"model_id": identity, "row": row})
     return row
