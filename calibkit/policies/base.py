@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -14,6 +12,9 @@ from calibkit.errors import BadInput, Infeasible
 from calibkit.policies.draw import Draw, Rows
 from calibkit.policies.filters import Filters
 from calibkit.policies.pool import Pool
+
+if TYPE_CHECKING:
+    from calibkit.policies.generators import Generator
 
 REGISTERED: dict[str, type[Policy | Generator]] = {}
 """Name -> class of every policy and generator that has been defined in this process."""
@@ -47,13 +48,13 @@ class Choice(BaseModel, ABC):
         if name is None:
             return
         known = REGISTERED.get(name)
-        if known is not None and _origin(known) != _origin(cls):
+        if known is not None and origin(known) != origin(cls):
             raise BadInput(
-                f"the policy name {name!r} of {_origin(cls)} is taken by {_origin(known)}; "
+                f"the policy name {name!r} of {origin(cls)} is taken by {origin(known)}; "
                 "choose another name"
             )
         cls.name = name
-        REGISTERED[name] = cls  # type: ignore[assignment]  # one of the two, see the end of the file
+        REGISTERED[name] = cls  # type: ignore[assignment]  # a policy or a generator
 
     @classmethod
     def example(cls) -> Self:
@@ -102,50 +103,6 @@ class Policy(Choice):
         """
 
 
-@dataclass(frozen=True)
-class NewDocument:
-    """A document that no corpus has: its text, the label it stands for, and what it is made from.
-
-    ``made_from`` is the id of a document of the pool, or empty.
-    """
-
-    text: str
-    label: str
-    made_from: str = ""
-
-
-class Generator(Choice):
-    """A way to make calibration documents; an instance is nothing but its parameters.
-
-    Registered by its class statement like a policy, and named in recipes in the same way. The
-    documents enter the store as documents of the split ``synthetic``, with their provenance.
-    """
-
-    @abstractmethod
-    def documents(self, pool: Pool, size: int, draw: Draw, source: Source) -> Sequence[NewDocument]:
-        """Return ``size`` new documents in calibration order.
-
-        pool: the documents of the split that stands model, in order of id. source: their texts,
-        the vocabulary, and a generative model where ``needs`` has ``writer``. Raises Infeasible,
-        with the numbers, when that many cannot be made.
-        """
-
-
-class Source(Protocol):
-    """What a generator may read."""
-
-    def texts(self, doc_ids: Sequence[str]) -> Sequence[str]:
-        """Return the texts of documents of the pool."""
-
-    def types(self) -> Sequence[str]:
-        """Return the types of the training vocabulary, the most frequent first."""
-
-    def write(
-        self, labels: Sequence[str], seeds: Sequence[int], *, temperature: float, top_p: float
-    ) -> Sequence[str]:
-        """Return one text per label name, written by the float model, each from its own seed."""
-
-
 def select(policy: Policy, pool: Pool, size: int, draw: Draw) -> Rows:
     """Return what ``policy`` picks, after checking that it kept its promises.
 
@@ -177,10 +134,11 @@ def select(policy: Policy, pool: Pool, size: int, draw: Draw) -> Rows:
     else:
         return rows.astype(np.intp, copy=False)
     raise BadInput(
-        f"the policy {policy.name!r} ({_origin(type(policy))}) returned {wrong} where {size:,} "
+        f"the policy {policy.name!r} ({origin(type(policy))}) returned {wrong} where {size:,} "
         f"distinct rows of a pool of {len(pool):,} were asked for; this is a defect of the policy"
     )
 
 
-def _origin(cls: type) -> str:
+def origin(cls: type) -> str:
+    """Return where a class is defined, for messages."""
     return f"{cls.__module__}.{cls.__qualname__}"

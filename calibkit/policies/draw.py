@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from calibkit.identity import draw_order, draw_uniform, keyed_generator
+from calibkit.identity import draw_key, draw_order, draw_uniform, keyed_generator
 
 if TYPE_CHECKING:
     from calibkit.policies.pool import Pool
@@ -41,6 +41,10 @@ class Draw:
     def uniform(self, doc_ids: Sequence[str]) -> NDArray[np.float64]:
         """Return one number in (0, 1) per document id."""
         return draw_uniform(self.seed, self.purpose, doc_ids)
+
+    def seeds(self, names: Sequence[str]) -> list[int]:
+        """Return one whole number (60 bits) per name, for what is drawn elsewhere."""
+        return [int(draw_key(self.seed, self.purpose, name)[:15], 16) for name in names]
 
     def generator(self, *what: str) -> np.random.Generator:
         """Return a numpy generator of this seed and purpose, for what is not drawn per document."""

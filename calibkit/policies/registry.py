@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from calibkit.errors import BadInput, UnknownName, unknown_name
-from calibkit.policies.base import REGISTERED, Generator, Policy
+from calibkit.policies.base import REGISTERED, Policy
+from calibkit.policies.generators import Generator
 
 GROUP = "calibkit.policies"
 """The entry-point group in which a package offers ``policy-name = "package.module:Class"``."""
