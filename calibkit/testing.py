@@ -46,6 +46,7 @@ def example_pool(documents: int = 400, labels: int = 4, dims: int = 8) -> Pool:
             "vectors": vectors.astype(np.float32),
             "hidden": hidden.astype(np.float32),
             **_seen_by_a_model(documents, labels),
+            **_seen_at_sites(documents, labels),
         },
     )
 
@@ -210,6 +211,28 @@ def _seen_by_a_model(documents: int, labels: int) -> dict[str, NDArray[Any]]:
         "disagreement:4": (hard * rng.gamma(0.5, 1.0, documents)).astype(np.float32),
         "misses:8,4,2": np.column_stack([misses * ~never[:, None], never]).astype(np.int32),
         "chain:8,6,5,4,3,2": rng.binomial(6, hard / (3.0 + hard)).astype(np.int32),
+    }
+
+
+def _seen_at_sites(documents: int, labels: int) -> dict[str, NDArray[Any]]:
+    """Return made-up ``given`` vectors, and what three activation sites say of each document.
+
+    ``ranges`` and ``moments`` are of the same values, of 5 to 79 tokens with 2 values each.
+    """
+    rng = keyed_generator(2, "calibkit.testing", str(documents), str(labels))
+    owner = np.repeat(np.arange(documents), 2 * rng.integers(5, 80, documents))
+    first = np.flatnonzero(np.diff(owner, prepend=-1))
+    shift, scale = rng.normal(0.0, 0.5, (documents, 3)), rng.gamma(4.0, 0.25, (documents, 3))
+    values = shift[owner] + scale[owner] * rng.standard_t(5, (len(owner), 3))
+    values = np.column_stack([values[:, 0], np.tanh(values[:, 1]), np.abs(values[:, 2])])
+    below = values[:, :, None] < np.quantile(values, (0.001, 0.1, 0.5, 0.9, 0.999), axis=0).T
+    counted = [np.ones_like(values), values, values**2]
+    per_value = np.concatenate([np.stack(counted, axis=2), below], axis=2)
+    ends = [np.minimum.reduceat(values, first), np.maximum.reduceat(values, first)]
+    return {
+        "given": rng.normal(shift @ rng.standard_normal((3, 6)), 1.0).astype(np.float32),
+        "ranges": np.stack(ends, axis=2).astype(np.float32),
+        "moments": np.add.reduceat(per_value, first).astype(np.float32),
     }
 
 

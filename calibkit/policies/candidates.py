@@ -81,26 +81,59 @@ class FeaturePolicy(CandidatePolicy, ABC):
         Raises Infeasible when more than one is asked for and all of them are the same.
         """
         points = on_grid(pool.need(ARRAYS[self.features], self.name)[rows])
+        self.require_differences(points, size)
+        return points
+
+    def require_differences(self, points: NDArray[Any], size: int) -> None:
+        """Raise Infeasible for several documents out of candidates that are all the same."""
         if size > 1 and len(points) > 1 and not (points != points[0]).any():
             raise Infeasible(
                 f"{self.name}: the {self.features} features of all {len(points):,} candidates are "
                 "the same, so none is farther than another; use other features, or policy random"
             )
-        return points
 
 
-def on_grid(features: NDArray[Any]) -> NDArray[np.float64]:
+def on_grid(features: NDArray[Any], exponent: int | None = None) -> NDArray[np.float64]:
     """Return ``features`` (n, d) rounded to whole multiples of a power of two, as those multiples.
 
     float64 (n, d) of integers so small that squared distances between rows are exact: then no
     order of summation, thread count or vector unit can change which document is farthest. The
     grid is 2^20 steps for the largest absolute value (fewer beyond 1,024 dimensions), about the
-    resolution of float32. Raises BadInput for values that are not finite.
+    resolution of float32. ``exponent``: `grid_exponent` of all features, where
+    these are only some of them. Raises BadInput, as that does, for values that are not finite.
     """
     values = np.asarray(features, dtype=np.float64).reshape(len(features), -1)
-    if not np.isfinite(values).all():
-        bad = int((~np.isfinite(values).all(axis=1)).sum())
+    if exponent is None:
+        exponent = grid_exponent(values)
+    return np.rint(np.ldexp(values, grid_bits(values.shape[1]) - exponent))
+
+
+def grid_bits(dims: int) -> int:
+    """Return b: on the grid of `on_grid` the values of ``dims`` dimensions are at most 2^b."""
+    return min(20, (51 - dims.bit_length()) // 2)
+
+
+def grid_exponent(features: NDArray[Any]) -> int:
+    """Return e: 2^e is above all absolute values of ``features`` (n, ...), read block by block.
+
+    Raises BadInput for values that are not finite.
+    """
+    largest = 0.0
+    for start in range(0, len(features), _BLOCK):
+        largest = np.maximum(largest, np.abs(features[start : start + _BLOCK]).max(initial=0.0))
+    if not np.isfinite(largest):
+        bad = count_not_finite(features)
         raise BadInput(f"the features of {bad:,} documents are not finite numbers")
-    bits = min(20, (51 - values.shape[1].bit_length()) // 2)
-    exponent = int(np.frexp(np.abs(values).max(initial=0.0))[1])
-    return np.rint(np.ldexp(values, bits - exponent))
+    return int(np.frexp(largest)[1])
+
+
+def count_not_finite(array: NDArray[Any]) -> int:
+    """Return how many rows of ``array`` (n, ...) have a number that is not finite, in blocks."""
+    bad = 0
+    for start in range(0, len(array), _BLOCK):
+        fine = np.isfinite(array[start : start + _BLOCK])
+        bad += int((~fine.reshape(len(fine), -1).all(axis=1)).sum())
+    return bad
+
+
+_BLOCK = 1 << 14
