@@ -76,6 +76,43 @@ def cores() -> int:
     help="Start no further cell after MIN minutes.",
 )
 @click.option(
+    "--timeout",
+    metavar="S",
+    type=click.FloatRange(0, min_open=True),
+    help="End a cell that takes longer than S seconds; it counts as failed.",
+)
+@click.option(
+    "--memory-limit",
+    metavar="MB",
+    type=click.FloatRange(0, min_open=True),
+    help="End a cell whose worker has more than MB megabytes in memory; it counts as failed.",
+)
+@click.option(
+    "--retries",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="How often a cell is tried again when its worker dies.",
+)
+@click.option("--fail-fast", is_flag=True, help="Start no further cell after one has failed.")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    callback=lambda _, __, text: _shard(text),
+    help="Only part I of N, for job arrays: whole calibration sets, always the same. Bring the "
+    "parts together with `calibkit merge`. A shard trains no float model, unless told --train.",
+)
+@click.option(
+    "--train", is_flag=True, help="With --shard: train the float models that are missing."
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Measure the cells that are there once more, and compare: exit code 1 if any number"
+    " comes back different.",
+)
+@click.option(
     "--limit-documents",
     metavar="N",
     type=click.IntRange(min=1),
@@ -99,6 +136,13 @@ def evaluate(
     engine: Literal["auto", "plain", "torch", "native"],
     where: str | None,
     max_time: float | None,
+    timeout: float | None,
+    memory_limit: float | None,
+    retries: int,
+    fail_fast: bool,
+    shard: tuple[int, int] | None,
+    train: bool,
+    again: bool,
     limit_documents: int | None,
     profile: bool,
     output: Output,
@@ -115,20 +159,40 @@ def evaluate(
       calibkit evaluate recipes/quickstart.yaml --dry-run
       calibkit evaluate recipes/agnews-policies.yaml --workers 2 --max-time 60
       calibkit evaluate recipes/agnews-policies.yaml --where "bits = 4"
+      calibkit evaluate recipes/agnews-policies.yaml --shard 3/8 --timeout 600
+      calibkit evaluate recipes/quickstart.yaml --again --where "seed = 0"
     """
     from calibkit.recipe import load_recipe
 
     loaded = load_recipe(recipe)
     if dry_run and profile:
         raise click.UsageError("a dry run takes no time; leave out --dry-run or --profile")
+    if executor == "serial" and (timeout is not None or memory_limit is not None):
+        raise click.UsageError(
+            "--timeout and --memory-limit end a worker process, and --executor serial has none; "
+            "leave out one or the other"
+        )
+    if train and shard is None:
+        raise click.UsageError("--train goes with --shard; without --shard models are trained")
+    from calibkit.sweep.plan import Shard
+
+    part = None if shard is None else Shard(*shard)
     if dry_run:
         from calibkit.sweep.plan import plan
 
-        planned = plan(session.store, loaded, limit_documents=limit_documents, where=where)
+        planned = plan(
+            session.store,
+            loaded,
+            limit_documents=limit_documents,
+            where=where,
+            shard=part,
+            again=again,
+        )
         _show_plan(planned, output)
         _tell_time(session.store, planned, workers or cores())
         return
 
+    from calibkit.sweep.executors import Limits
     from calibkit.sweep.run import run
 
     store = session.store
@@ -143,6 +207,11 @@ def evaluate(
             where=where,
             max_time=max_time,
             limit_documents=limit_documents,
+            limits=Limits(timeout, memory_limit, retries),
+            fail_fast=fail_fast,
+            shard=part,
+            train=train or part is None,
+            again=again,
             watcher=watcher,
         )
     except KeyboardInterrupt:
@@ -171,6 +240,16 @@ def evaluate(
             f"{report.failed:,} cells failed and {report.missing:,} are missing of"
             f" {report.planned:,}; run the same command again to measure them"
         )
+
+
+def _shard(text: str | None) -> tuple[int, int] | None:
+    """Read ``3/8``."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise click.BadParameter(f"{text!r} is not a part; write I/N with I from 1 to N, as in 3/8")
+    return int(found[1]), int(found[2])
 
 
 def _show_plan(plan: Plan, output: Output) -> None:

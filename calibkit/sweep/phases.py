@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from calibkit.corpora.noise import noise_kinds, noise_version
 from calibkit.corpora.reading import Corpus
 from calibkit.curate.encoding import Encoder, Library
-from calibkit.curate.features import ModelArtefact
+from calibkit.curate.float_models import ModelArtefact
 from calibkit.curate.subsets import BuiltSubset, SubsetBuilder
 from calibkit.errors import CalibkitError, StoreError
 from calibkit.identity import HARNESS, content_id, ordered_hash
@@ -20,7 +21,14 @@ from calibkit.policies.pool import needs_model
 from calibkit.recipe.recipe import Recipe
 from calibkit.store.connection import Store
 from calibkit.store.rows import insert
-from calibkit.sweep.executors import Executor, Failure, Outcome, Progress, Task
+from calibkit.sweep.executors import (
+    NO_LIMITS,
+    Executor,
+    Failure,
+    Limits,
+    Outcome,
+    Task,
+)
 from calibkit.sweep.jobs import (
     BaselineJob,
     CellJob,
@@ -29,7 +37,6 @@ from calibkit.sweep.jobs import (
     NoiseLevel,
     Places,
     TestSet,
-    TrainJob,
 )
 from calibkit.sweep.ledger import Ledger
 from calibkit.sweep.plan import (
@@ -37,9 +44,24 @@ from calibkit.sweep.plan import (
     PlannedCell,
     noise_levels,
     test_limit,
-    training_device,
 )
+from calibkit.sweep.train_phase import train_models
 from calibkit.sweep.watcher import Watcher
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run goes about it; none of this changes a number.
+
+    deadline: on the clock of ``time.monotonic``, after which no cell is started. limits: of a cell.
+    """
+
+    engine: Engine = "auto"
+    deadline: float | None = None
+    limits: Limits = NO_LIMITS
+    fail_fast: bool = False
+    train: bool = True
+    again: bool = False
 
 
 class Sweep:
@@ -52,20 +74,19 @@ class Sweep:
         corpus: Corpus,
         planned: Plan,
         watcher: Watcher,
-        deadline: float | None,
+        manner: Manner,
         *,
         workers: int,
-        engine: Engine,
     ) -> None:
         self.store = store
         self.recipe = recipe
         self.corpus = corpus
         self.plan = planned
         self.watcher = watcher
-        self.deadline = deadline
-        self.engine = engine
+        self.manner = manner
+        self.failed_one = False
         self.library = Library(store, corpus, recipe.corpus.share)
-        self.builder = SubsetBuilder(self.library, recipe.corpus.pool)
+        self.builder = SubsetBuilder(self.library, recipe.corpus.pool, watcher.note)
         self.places = Places(store.artefacts, store.fragments)
         self.ledger = Ledger(store, planned, workers=workers, note=watcher.note)
         self._encoders: dict[str, Encoder] = {}
@@ -80,7 +101,7 @@ class Sweep:
         subsets = self._build_subsets(early, {})
         needing = {cell.plan_key for cell in late}
         cells = [c for c in cells if c.plan_key in subsets or c.plan_key in needing]
-        models = self._train(pool, cells)
+        models = train_models(self, pool, cells)
         # from here on without the cells that have failed
         cells = [cell for cell in cells if cell.model_key in models]
         tests = {alias: self._test_set(alias) for alias in sorted({c.point.model for c in cells})}
@@ -131,73 +152,19 @@ class Sweep:
             self.watcher.step(f"{text}: {found.subset_id}")
         return built
 
-    def _encoder(self, alias: str) -> Encoder:
+    def encoder(self, alias: str) -> Encoder:
+        """Return what a model of this alias reads text through."""
         if alias not in self._encoders:
             settings = self.recipe.models[alias].settings
             self._encoders[alias] = Encoder.of(self.library, settings)
         return self._encoders[alias]
-
-    def _train(self, pool: Executor, cells: Sequence[PlannedCell]) -> dict[str, ModelArtefact]:
-        """Train the float models that are not there yet; return all of them by key."""
-        wanted = {str(c.model_key): (c.point.model, c.point.model_seed) for c in cells}
-        settings = {key: self.recipe.models[alias].settings for key, (alias, _) in wanted.items()}
-        found = self.ledger.known_models(settings)
-        expected = self.ledger.model_ids(settings)
-        failed: set[str] = set()
-        tasks = []
-        for key, (alias, seed) in wanted.items():
-            if key in found:
-                continue
-            choice = self.recipe.models[alias]
-            encoder = self._encoder(alias)
-            job = TrainJob(
-                places=self.places,
-                model_key=key,
-                kind=choice.kind,
-                settings=choice.settings.as_dict(),
-                seed=seed,
-                device=training_device(),
-                train_tokens=encoder.split_tokens("train"),
-                valid_tokens=encoder.split_tokens("valid"),
-                vocabulary_id=encoder.vocabulary.id,
-                vocabulary_size=len(encoder.vocabulary),
-                labels=self.corpus.labels,
-                corpus_id=self.corpus.corpus_id,
-                share=self.recipe.corpus.share,
-                expected=expected.get(key),
-            )
-            tasks.append(Task(key, job))
-        if tasks:
-            epochs = sum(int(task.payload.settings["epochs"]) for task in tasks)
-            self.watcher.phase("models", epochs)
-            for event in pool.run(tasks):
-                alias, seed = wanted[event.task.key]
-                if isinstance(event, Progress):
-                    facts = event.facts
-                    self.watcher.step(
-                        f"{alias} {seed}: epoch {facts['epoch']} of {facts['of']}, "
-                        f"valid accuracy {facts['accuracy']:.3f}"
-                    )
-                elif event.failure is not None:
-                    failed.add(event.task.key)
-                    affected = [c for c in cells if c.model_key == event.task.key]
-                    self.ledger.fail(affected, "model", event.failure)
-                    self.watcher.step(f"{alias} {seed}: {event.failure.message}", failed=True)
-            self.ledger.merge()
-            found = self.ledger.known_models(settings)
-            for key in wanted.keys() - found.keys() - failed:
-                message = f"the float model {key} was trained, but it is not in the store"
-                affected = [c for c in cells if c.model_key == key]
-                self.ledger.fail(affected, "model", Failure("StoreError", message, ""))
-                self.watcher.note(message)
-        return found
 
     def _test_set(self, alias: str) -> TestSet:
         """Keep the test documents under every noise level as artefacts, and note them."""
         split = self.recipe.corpus.test
         limit = test_limit(self.recipe, self.plan.limit_documents)
         chosen = self.library.split(split, limit=limit)
-        encoder = self._encoder(alias)
+        encoder = self.encoder(alias)
         # float rows are keyed by the test set: what versions it is measured under belongs to it
         changed = [[k, noise_version(k)] for k in noise_kinds() if np.max(noise_version(k)) > 1]
         documents = [self.corpus.corpus_id, ordered_hash(chosen.ids), chosen.label_ids.tolist()]
@@ -301,13 +268,13 @@ class Sweep:
                 for cell in found
             ]
             insert(con, "plan_cells", rows)
-        needed = self.ledger.still_missing(jobs)
+        needed = jobs if self.manner.again else self.ledger.still_missing(jobs)
         tasks = [
             Task(cell_id, job, f"{job.model.id} {job.subset_id}") for cell_id, job in needed.items()
         ]
         self.watcher.phase("cells", len(tasks))
         measured = ended = 0
-        for event in pool.run(tasks, stop=self._out_of_time):
+        for event in pool.run(tasks, limits=self.manner.limits, stop=self._no_more):
             if not isinstance(event, Outcome):
                 continue
             ended += 1
@@ -317,23 +284,28 @@ class Sweep:
                 measured += 1
                 self.watcher.step(f"{text} ({event.seconds:.1f} s)")
             else:
+                self.failed_one = True
                 self.ledger.fail(found, "cell", event.failure)
                 self.watcher.step(f"{text}: {event.failure.message}", failed=True)
             self.ledger.merge_now_and_then()
         if ended < len(tasks):
-            self.watcher.note(f"--max-time is over: {len(tasks) - ended:,} cells are not measured")
+            why = "--max-time is over" if self._out_of_time() else "--fail-fast: a cell failed"
+            self.watcher.note(f"{why}: {len(tasks) - ended:,} cells are not measured")
         return measured
 
     def _subset_tokens(self, alias: str, subset: BuiltSubset) -> str:
         at = (alias, subset.subset_id)
         if at not in self._kept_subsets:
-            self._kept_subsets[at] = self._encoder(alias).subset_tokens(
+            self._kept_subsets[at] = self.encoder(alias).subset_tokens(
                 subset.subset_id, lambda: self.builder.documents(subset.doc_ids)
             )
         return self._kept_subsets[at]
 
     def _out_of_time(self) -> bool:
-        return self.deadline is not None and time.monotonic() > self.deadline
+        return self.manner.deadline is not None and time.monotonic() > self.manner.deadline
+
+    def _no_more(self) -> bool:
+        return self._out_of_time() or (self.manner.fail_fast and self.failed_one)
 
     def _cell_job(
         self, cell: PlannedCell, model: ModelArtefact, subset: BuiltSubset, test: TestSet
@@ -361,7 +333,7 @@ class Sweep:
             scheme=scheme.as_dict(),
             test=test,
             distributions=self.recipe.measure.distributions,
-            engine=self.engine,
+            engine=self.manner.engine,
             run_id=self.ledger.run_id,
             host=self.ledger.host,
         )

@@ -70,10 +70,19 @@ class PlannedCell:
 
 
 @dataclass(frozen=True)
+class Shard:
+    """Part ``number`` (1 to ``of``) of a plan: whole calibration sets, dealt out in turn."""
+
+    number: int
+    of: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """All cells of a recipe, in the order in which they will run.
 
-    wanted: the places in ``cells`` that a ``--where`` condition selects (all, without one).
+    wanted: the places in ``cells`` that ``--where`` and ``--shard`` select (all, without them).
+    again: whether cells that are done are to do as well.
     """
 
     recipe: Recipe
@@ -82,6 +91,7 @@ class Plan:
     limit_documents: int | None
     cells: tuple[PlannedCell, ...]
     wanted: frozenset[int]
+    again: bool = False
 
     @property
     def counts(self) -> dict[str, int]:
@@ -98,12 +108,20 @@ class Plan:
     def to_do(self) -> tuple[PlannedCell, ...]:
         """Return the cells that a run would measure now."""
         return tuple(
-            cell for cell in self.cells if cell.state != "done" and cell.ordinal in self.wanted
+            cell
+            for cell in self.cells
+            if (self.again or cell.state != "done") and cell.ordinal in self.wanted
         )
 
 
 def plan(
-    store: Store, recipe: Recipe, *, limit_documents: int | None = None, where: str | None = None
+    store: Store,
+    recipe: Recipe,
+    *,
+    limit_documents: int | None = None,
+    where: str | None = None,
+    shard: Shard | None = None,
+    again: bool = False,
 ) -> Plan:
     """Return the cells of a recipe with their state in the store.
 
@@ -125,7 +143,8 @@ def plan(
         with store.reading() as con:
             states = _states(con, recipe, recipe_id, keys)
         cells = tuple(replace(c, state=states[str(c.plan_key)]) for c in cells)
-    return Plan(recipe, recipe_id, corpus, limit_documents, cells, matching(cells, where))
+    wanted = matching(cells, where) & in_shard(cells, shard)
+    return Plan(recipe, recipe_id, corpus, limit_documents, cells, wanted, again)
 
 
 def model_key(recipe: Recipe, corpus: Corpus, alias: str, seed: int) -> str:
@@ -263,3 +282,22 @@ def matching(cells: Sequence[PlannedCell], where: str | None) -> frozenset[int]:
     records = [cell.columns() for cell in cells]
     types = {name: "BIGINT" if name in numbers else "VARCHAR" for name in records[0]}
     return frozenset(cells[place].ordinal for place in meeting(records, types, where, "--where"))
+
+
+def in_shard(cells: Sequence[PlannedCell], shard: Shard | None) -> frozenset[int]:
+    """Return the ordinals of the cells in a shard.
+
+    All cells of one calibration set under one float model go to the same shard, since they share
+    its statistics; which shard depends on the recipe alone, not on what is done.
+    """
+    if shard is None:
+        return frozenset(cell.ordinal for cell in cells)
+    sets: dict[tuple[Any, ...], int] = {}
+    mine: set[int] = set()
+    for cell in cells:
+        point = cell.point
+        at = (point.model, point.model_seed, point.policy, point.size, point.seed)
+        sets.setdefault(at, len(sets))
+        if sets[at] % shard.of == shard.number - 1:
+            mine.add(cell.ordinal)
+    return frozenset(mine)

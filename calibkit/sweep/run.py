@@ -13,10 +13,11 @@ from calibkit.curate.corpus import ensure_corpus
 from calibkit.recipe.recipe import Recipe
 from calibkit.store.connection import Store
 from calibkit.store.fragments import merge
-from calibkit.sweep.executors import Executor, Local, Serial
+from calibkit.sweep.executors import NO_LIMITS, Executor, Limits, Serial
 from calibkit.sweep.jobs import Engine
-from calibkit.sweep.phases import Sweep
-from calibkit.sweep.plan import check_labels, plan
+from calibkit.sweep.local import Local
+from calibkit.sweep.phases import Manner, Sweep
+from calibkit.sweep.plan import Shard, check_labels, plan
 from calibkit.sweep.watcher import Watcher
 
 WORK = "calibkit.sweep.worker:work"
@@ -47,13 +48,20 @@ def run(
     where: str | None = None,
     max_time: float | None = None,
     limit_documents: int | None = None,
+    limits: Limits = NO_LIMITS,
+    fail_fast: bool = False,
+    shard: Shard | None = None,
+    train: bool = True,
+    again: bool = False,
 ) -> RunReport:
     """Measure every cell of the recipe that the store lacks.
 
     engine: what evaluates a cell; it never changes a number, only the time.
-    max_time: minutes after which no further cell is started. Whatever is finished is kept, also
-    when the process is killed. Raises what planning and the store raise; a cell that fails is a
-    row in ``failures`` and does not stop the others.
+    max_time: minutes after which no further cell is started. fail_fast: start none after one has
+    failed. limits: what one cell may take. shard: measure only this part of the cells. train: train
+    float models that are not there; otherwise their cells fail. again: measure also what is there,
+    and compare. Whatever is finished is kept, also when the process is killed. Raises what planning
+    and the store raise; a cell that fails is a row in ``failures`` and does not stop the others.
     """
     start = time.monotonic()
     deadline = None if max_time is None else start + 60 * max_time
@@ -67,8 +75,11 @@ def run(
         watcher.note(text)
     watcher.step(f"{corpus.name}: {sum(corpus.documents.values()):,} documents")
     check_labels(recipe, corpus)
-    planned = plan(store, recipe, limit_documents=limit_documents, where=where)
-    sweep = Sweep(store, recipe, corpus, planned, watcher, deadline, workers=workers, engine=engine)
+    planned = plan(
+        store, recipe, limit_documents=limit_documents, where=where, shard=shard, again=again
+    )
+    how = Manner(engine, deadline, limits, fail_fast=fail_fast, train=train, again=again)
+    sweep = Sweep(store, recipe, corpus, planned, watcher, how, workers=workers)
     sweep.ledger.register()
     measured = 0
     if where is not None and not planned.wanted:

@@ -19,6 +19,11 @@ def work(payload, report):
         os.kill(os.getpid(), signal.SIGKILL)
     if do == "threads":
         report({name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")})
+    if do == "hog":
+        hoard = [bytes(4_000_000)]
+        while True:
+            hoard.append(bytearray(os.urandom(1)) * 4_000_000)
+            time.sleep(0.002)
     if do == "sleep":
         time.sleep(60)
 

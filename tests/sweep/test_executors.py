@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from calibkit.sweep.executors import Local, Outcome, Progress, Serial, Task
+from calibkit.sweep.executors import Limits, Outcome, Progress, Serial, Task
+from calibkit.sweep.local import Local
 
 WORK = "tasks_for_executors:work"
 
@@ -78,7 +79,9 @@ def test_a_killed_worker_costs_its_task_a_retry_and_the_run_nothing(tmp_path):
 
 def test_a_task_that_always_kills_its_worker_fails_after_its_retries(tmp_path):
     with Local(WORK, 1) as pool:
-        events = list(pool.run(tasks(tmp_path, deadly="die", fine="work"), retries=1))
+        events = list(
+            pool.run(tasks(tmp_path, deadly="die", fine="work"), limits=Limits(retries=1))
+        )
     outcomes, _ = told(events)
     assert outcomes["fine"] is None
     kind, message = outcomes["deadly"]
@@ -93,7 +96,7 @@ def test_a_worker_that_dies_idle_costs_no_task_anything(tmp_path):
         (child,) = multiprocessing.active_children()
         child.kill()
         child.join(5)
-        outcomes, _ = told(list(pool.run(tasks(tmp_path, second="work"), retries=0)))
+        outcomes, _ = told(list(pool.run(tasks(tmp_path, second="work"), limits=Limits(retries=0))))
     assert outcomes == {"second": None}
 
 
@@ -153,7 +156,8 @@ def test_at_least_one_worker_is_needed():
 
 PARENT = """
 import sys
-from calibkit.sweep.executors import Local, Task
+from calibkit.sweep.executors import Task
+from calibkit.sweep.local import Local
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
     busy = Task("slow", {"name": "slow", "do": "sleep", "folder": sys.argv[2]})
