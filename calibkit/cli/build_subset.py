@@ -1,9 +1,11 @@
-"""``calibkit build-subset``: calibration documents, chosen by a policy."""
+"""``calibkit build-subset``: calibration documents, chosen by a policy or by the user."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +16,7 @@ from calibkit.cli.session import Session, pass_session
 from calibkit.errors import BadInput
 
 if TYPE_CHECKING:
+    from calibkit.curate.subsets import BuiltSubset
     from calibkit.policies.profile import Profile
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -21,21 +24,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 @click.command("build-subset")
 @click.argument("corpus")
+@click.option("--policy", metavar="NAME", help="How to choose; see: calibkit list policies.")
 @click.option(
-    "--policy", metavar="NAME", required=True, help="How to choose; see: calibkit list policies."
-)
-@click.option(
-    "--size",
-    metavar="N",
-    type=click.IntRange(min=1),
-    required=True,
-    help="How many documents to choose.",
+    "--size", metavar="N", type=click.IntRange(min=1), help="How many documents to choose."
 )
 @click.option(
     "--seed",
     metavar="S",
     type=click.IntRange(min=0),
-    required=True,
     help="Which draw: the same seed always chooses the same documents.",
 )
 @click.option(
@@ -66,23 +62,34 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
     metavar="ID",
     help="The float model that model-aware policies look through; see: calibkit list models.",
 )
+@click.option(
+    "--ids",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True),
+    help="Instead of a policy: one document id a line, in calibration order; - is stdin.",
+)
 @pass_session
 def build_subset(
     session: Session,
     *,
     corpus: str,
-    policy: str,
-    size: int,
-    seed: int,
+    policy: str | None,
+    size: int | None,
+    seed: int | None,
     pool: str,
     share: float,
     params: Sequence[str],
     model: str | None,
+    ids: str | None,
 ) -> None:
     """Choose SIZE documents of CORPUS, print the subset's id.
 
     The id alone goes to stdout, the subset's profile to stderr. Asking again for the same is
     instant. A subset that the pool cannot give ends with exit code 4 and the numbers.
+
+    --policy, --size and --seed choose; or the documents are yours, with --ids. Then they must be of
+    the pool, and those whose text stands in the test split are refused. Blank lines and # comments
+    are skipped.
 
     \b
     Examples:
@@ -90,21 +97,63 @@ def build_subset(
       calibkit build-subset ag_news --policy skewed --param 'weights={World: 3, Sports: 1}' \\
           --size 128 --seed 1
       calibkit build-subset ag_news --policy k-center --param candidates=2000 --size 64 --seed 0
+      calibkit build-subset ag_news --ids chosen.txt
       calibkit show $(calibkit build-subset ag_news --policy random --size 64 --seed 0)
     """
-    from calibkit.policies import make_policy
+    given: dict[str, object] = {"--policy": policy, "--size": size, "--seed": seed}
+    if ids is not None:
+        given |= {"--param": params or None, "--model": model}
+        refused = [option for option, value in given.items() if value is not None]
+        if refused:
+            raise click.UsageError(
+                f"--ids says which documents, so {_and(refused)} cannot be given; leave out "
+                "the one or the other"
+            )
+        built = _of_ids(session, corpus, ids, pool, share)
+    elif policy is None or size is None or seed is None:
+        missing = [option for option, value in given.items() if value is None]
+        verb = "is" if len(missing) == 1 else "are"
+        raise click.UsageError(
+            f"{_and(missing)} {verb} missing; give --policy NAME --size N --seed S, or name the "
+            "documents with --ids FILE"
+        )
+    else:
+        from calibkit.policies import make_policy
 
-    chosen = make_policy(policy, parameters(params))
+        chosen = make_policy(policy, parameters(params))
 
-    from calibkit.curate.subsets import build_subset as build
+        from calibkit.curate.subsets import build_subset as build
 
-    built = build(
-        session.store, corpus, chosen, size=size, seed=seed, pool=pool, share=share, model=model
-    )
+        built = build(
+            session.store,
+            corpus,
+            chosen,
+            size=size,
+            seed=seed,
+            pool=pool,
+            share=share,
+            model=model,
+            tell=note,
+        )
     note("found in the store" if built.existed else "built and stored")
     for line in profile_lines(built.profile):
         note(f"  {line}")
     write_line(built.subset_id)
+
+
+def _of_ids(session: Session, corpus: str, file: str, pool: str, share: float) -> BuiltSubset:
+    from calibkit.curate.listed import read_ids, subset_of_ids
+
+    if file == "-":
+        listed = read_ids(sys.stdin.buffer.read(), "<stdin>")
+    else:
+        listed = read_ids(Path(file).read_bytes(), file)
+    return subset_of_ids(session.store, corpus, listed, pool=pool, share=share)
+
+
+def _and(options: Sequence[str]) -> str:
+    *most, last = options
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def parameters(

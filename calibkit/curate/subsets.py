@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -16,8 +17,9 @@ from calibkit.corpora.reading import Documents, find_corpus
 from calibkit.corpora.text import tokenize
 from calibkit.corpora.vocabulary import SPECIALS
 from calibkit.curate.encoding import Encoder, Library
-from calibkit.curate.features import ModelArtefact
-from calibkit.curate.needs import pool_with
+from calibkit.curate.features import Tell, untold
+from calibkit.curate.float_models import ModelArtefact
+from calibkit.curate.needs import pool_with, reads_checkpoints
 from calibkit.errors import BadInput
 from calibkit.identity import canonical, content_id, ordered_hash
 from calibkit.models.settings import settings_from, settings_from_dict
@@ -38,12 +40,48 @@ class BuiltSubset:
     existed: bool
 
 
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: documents chosen by a policy, or ``ids``, which the user has chosen.
+
+    ``uses_seed``: without it, requests that differ in their seed are one. ``training``: the key of
+    the model whose checkpoints are read; models of one content may have come to it by others.
+    """
+
+    policy: str
+    version: int
+    params: Mapping[str, Any]
+    size: int
+    seed: int
+    uses_seed: bool
+    model_id: str | None = None
+    training: str | None = None
+
+    @classmethod
+    def of(cls, policy: AnyPolicy, size: int, seed: int, model: ModelArtefact | None) -> Request:
+        """Return the request for the documents that ``policy`` chooses."""
+        return cls(
+            policy.name,
+            policy.version,
+            policy.params(),
+            size,
+            seed,
+            policy.uses_seed,
+            None if model is None else model.id,
+            model.key if model is not None and reads_checkpoints(policy.every_need) else None,
+        )
+
+
 @dataclass
 class SubsetBuilder:
-    """Builds the subsets of one corpus, share and pool; features are computed once and kept."""
+    """Builds the subsets of one corpus, share and pool; features are computed once and kept.
+
+    tell: is told when documents are looked at in a way that takes a while.
+    """
 
     library: Library
     pool_split: str = "train"
+    tell: Tell = untold
 
     def build(
         self, policy: AnyPolicy, size: int, seed: int, *, model: ModelArtefact | None = None
@@ -60,29 +98,40 @@ class SubsetBuilder:
             )
         if not looks:
             model = None
-        key = self.request_key(policy, size, seed, model)
-        found = self._stored(key)
-        if found is not None:
-            return found
-        doc_ids = self._chosen(policy, size, seed, model)
+        request = Request.of(policy, size, seed, model)
+        found = self.found(request)
+        return found or self.keep(request, self._chosen(policy, size, seed, model))
+
+    def found(self, request: Request) -> BuiltSubset | None:
+        """Return what the store has for a request, or None."""
+        if not self.library.store.exists():
+            return None
+        with self.library.store.reading() as con:
+            row = con.execute(
+                "SELECT subset_id FROM subset_requests WHERE request_key = ?",
+                [self._request_key(request)],
+            ).fetchone()
+            return None if row is None else read_subset(con, str(row[0]))
+
+    def keep(self, request: Request, doc_ids: Sequence[str]) -> BuiltSubset:
+        """Put documents of the pool, in calibration order, into the store as an answer."""
         subset_id = content_id("subset", [self.library.corpus.corpus_id, ordered_hash(doc_ids)])
         seen = self._profile(doc_ids)
-        self._keep(key, subset_id, doc_ids, seen, policy, size, seed, model)
+        self._write(request, subset_id, doc_ids, seen)
         return BuiltSubset(subset_id, tuple(doc_ids), seen, existed=False)
 
     def _chosen(
         self, policy: AnyPolicy, size: int, seed: int, model: ModelArtefact | None
     ) -> tuple[str, ...]:
         needs = [need for need in policy.every_need if need != "writer"]
-        pool = pool_with(needs, self._plain_pool, self.library, self.pool_split, model)
+        pool = pool_with(
+            needs, self._plain_pool, self.library, self.pool_split, model, tell=self.tell
+        )
         if isinstance(policy, Generator):
             raise NotImplementedError
         return pool.ids(select(policy, pool, size, Draw(seed)))
 
-    def request_key(
-        self, policy: AnyPolicy, size: int, seed: int, model: ModelArtefact | None
-    ) -> str:
-        """Return the id of what is asked for; a policy that ignores its seed has one request."""
+    def _request_key(self, request: Request) -> str:
         library = self.library
         return content_id(
             "request",
@@ -90,10 +139,11 @@ class SubsetBuilder:
                 "corpus": library.corpus.corpus_id,
                 "share": library.share,
                 "pool": self.pool_split,
-                "policy": [policy.name, policy.version, policy.params()],
-                "size": size,
-                "seed": seed if policy.uses_seed else 0,
-                "model": None if model is None else model.id,
+                "policy": [request.policy, request.version, request.params],
+                "size": request.size,
+                "seed": request.seed if request.uses_seed else 0,
+                "model": request.model_id,
+                **({"training": request.training} if request.training else {}),
             },
         )
 
@@ -123,41 +173,22 @@ class SubsetBuilder:
             vocabulary_types=len(self._encoder.vocabulary) - len(SPECIALS),
         )
 
-    def _stored(self, key: str) -> BuiltSubset | None:
-        if not self.library.store.exists():
-            return None
-        with self.library.store.reading() as con:
-            row = con.execute(
-                "SELECT subset_id FROM subset_requests WHERE request_key = ?", [key]
-            ).fetchone()
-            return None if row is None else read_subset(con, str(row[0]))
-
-    def _keep(
-        self,
-        key: str,
-        subset_id: str,
-        doc_ids: Sequence[str],
-        seen: Profile,
-        policy: AnyPolicy,
-        size: int,
-        seed: int,
-        model: ModelArtefact | None,
-    ) -> None:
+    def _write(self, asked: Request, subset_id: str, doc_ids: Sequence[str], seen: Profile) -> None:
         corpus_id = self.library.corpus.corpus_id
         now = datetime.now(UTC).replace(tzinfo=None)
         request = {
-            "request_key": key,
+            "request_key": self._request_key(asked),
             "subset_id": subset_id,
             "corpus_id": corpus_id,
-            "policy": policy.name,
-            "policy_kind": policy.name,
-            "params": canonical(policy.params()),
-            "policy_version": policy.version,
-            "size": size,
-            "seed": seed,
+            "policy": asked.policy,
+            "policy_kind": asked.policy,
+            "params": canonical(asked.params),
+            "policy_version": asked.version,
+            "size": asked.size,
+            "seed": asked.seed,
             "pool": self.pool_split,
             "share": self.library.share,
-            "model_id": None if model is None else model.id,
+            "model_id": asked.model_id,
             "created_at": now,
         }
         rows = asdict(seen) | {"subset_id": subset_id, "label_mix": canonical(seen.label_mix)}
@@ -223,9 +254,11 @@ def build_subset(
     pool: str = "train",
     share: float = 1.0,
     model: str | None = None,
+    tell: Tell = untold,
 ) -> BuiltSubset:
     """Build (or find) one subset of a stored corpus.
 
+    tell: is told when documents are looked at in a way that takes a while.
     Raises BadInput for an unknown corpus or model, Infeasible when the pool cannot give it.
     """
     if model is not None and not needs_model(policy.every_need):
@@ -236,5 +269,5 @@ def build_subset(
     with store.reading() as con:
         corpus = find_corpus(con, corpus_name)
         chosen = None if model is None else find_model(con, model)
-    builder = SubsetBuilder(Library(store, corpus, share), pool)
+    builder = SubsetBuilder(Library(store, corpus, share), pool, tell)
     return builder.build(policy, size, seed, model=chosen)
