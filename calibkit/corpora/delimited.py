@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 
 from calibkit.corpora.files import SourceFile, text_lines
-from calibkit.corpora.validation import FileProblem, Limits, Problems, Row
+from calibkit.corpora.validation import FileProblem, Limits, Row
 from calibkit.errors import unknown_name
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -19,9 +19,9 @@ _field_limit = threading.Lock()  # csv.field_size_limit is a setting of the whol
 
 
 def delimited_rows(
-    source: SourceFile, text_column: str, label_column: str, limits: Limits, problems: Problems
+    source: SourceFile, text_column: str, label_column: str, limits: Limits
 ) -> Iterator[Row]:
-    """Yield the documents of a file with a header line; ragged rows go to ``problems``.
+    """Yield the documents of a file with a header line; ragged rows as problems.
 
     Raises FileProblem for a missing column, a header alone, or quotes that do not match.
     """
@@ -42,23 +42,21 @@ def delimited_rows(
         if len(record) == width:
             yield Row(line, record[text_at], record[label_at])
         else:
-            problems.add(source.place, line, f"{len(record)} fields where the header has {width}")
+            yield Row(line, None, None, f"{len(record)} fields where the header has {width}")
     if is_empty:
         raise FileProblem(f"{source.place}: there is a header line but no document below it")
 
 
 def _records(reader: csv._reader, place: str) -> Iterator[tuple[int, list[str]]]:  # type: ignore[name-defined]
     """Yield (first line, fields) of every record that is not a blank line."""
-    while True:
-        line = reader.line_num + 1
-        try:
-            record = next(reader, None)
-        except csv.Error as error:
-            raise FileProblem(f"{place}:{line}: {_meaning(str(error))}") from error
-        if record is None:
-            return
-        if record:
-            yield line, record
+    line = 1
+    try:
+        for record in reader:
+            if record:
+                yield line, record
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise FileProblem(f"{place}:{line}: {_meaning(str(error))}") from error
 
 
 def _meaning(error: str) -> str:

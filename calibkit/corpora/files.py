@@ -30,6 +30,7 @@ _WIDE = {
     b"\xfe\xff": "UTF-16",
 }
 _BOM = b"\xef\xbb\xbf"
+_BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
 
 
@@ -139,27 +140,63 @@ def text_lines(source: SourceFile, limits: Limits) -> Iterator[str]:
     """
     with open_bytes(source, limits) as stream:
         number = 0
-        while raw := stream.readline(limits.line_bytes + 1):
-            number += 1
-            if number == 1:
-                raw = _without_mark(raw, source.place)
-            if len(raw) > limits.line_bytes:
-                raise FileProblem(
-                    f"{source.place}:{number}: a line of more than {limits.line_bytes:,} bytes"
-                )
-            if b"\0" in raw:
-                raise FileProblem(
-                    f"{source.place}:{number}: a NUL byte; the file is damaged or no UTF-8 text"
-                    " (UTF-16 looks like this: iconv -f UTF-16 -t UTF-8 converts it)"
-                )
-            try:
-                yield raw.decode()
-            except UnicodeDecodeError as error:
-                raise FileProblem(
-                    f"{source.place}:{number}: byte 0x{raw[error.start]:02X} at position"
-                    f" {error.start + 1} of the line is not UTF-8; convert the file first, for"
-                    f" example: iconv -f LATIN1 -t UTF-8 {source.path.name}"
-                ) from error
+        for block in _blocks(stream, source.place, limits.line_bytes):
+            lines = _plain_lines(block, limits.line_bytes)
+            if lines is None:
+                yield from _checked_lines(block, number, source, limits.line_bytes)
+                number += block.count(b"\n")
+            else:
+                yield from lines
+                number += len(lines)
+
+
+def _blocks(stream: BinaryIO, place: str, line_bytes: int) -> Iterator[bytes]:
+    """Yield the bytes in blocks of whole lines, without a BOM; an endless line is cut off."""
+    rest = b""
+    is_first = True
+    while chunk := stream.read(_BLOCK):
+        if is_first:
+            chunk, is_first = _without_mark(chunk, place), False
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            yield rest + chunk[:end]
+            rest = chunk[end:]
+        else:
+            rest += chunk
+        if len(rest) > line_bytes:
+            break
+    if rest:
+        yield rest
+
+
+def _plain_lines(block: bytes, line_bytes: int) -> list[str] | None:
+    """Return the decoded lines of a block, or None where one of them may be a problem."""
+    if len(block) > line_bytes or b"\0" in block:
+        return None
+    try:
+        return list(io.StringIO(block.decode(), newline="\n"))
+    except UnicodeDecodeError:
+        return None
+
+
+def _checked_lines(block: bytes, before: int, source: SourceFile, line_bytes: int) -> Iterator[str]:
+    """Yield the lines of a block one by one; ``before`` is the number of lines before it."""
+    for number, raw in enumerate(io.BytesIO(block), start=before + 1):
+        if len(raw) > line_bytes:
+            raise FileProblem(f"{source.place}:{number}: a line of more than {line_bytes:,} bytes")
+        if b"\0" in raw:
+            raise FileProblem(
+                f"{source.place}:{number}: a NUL byte; the file is damaged or no UTF-8 text"
+                " (UTF-16 looks like this: iconv -f UTF-16 -t UTF-8 converts it)"
+            )
+        try:
+            yield raw.decode()
+        except UnicodeDecodeError as error:
+            raise FileProblem(
+                f"{source.place}:{number}: byte 0x{raw[error.start]:02X} at position"
+                f" {error.start + 1} of the line is not UTF-8; convert the file first, for"
+                f" example: iconv -f LATIN1 -t UTF-8 {source.path.name}"
+            ) from error
 
 
 def _without_mark(raw: bytes, place: str) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calibkit.corpora.parquet import arrow_rows, check_columns
-from calibkit.corpora.validation import FileProblem, Problems, Row
+from calibkit.corpora.validation import FileProblem, Row
 from calibkit.errors import BadInput
 
 SPLITS = {
@@ -34,9 +34,7 @@ class HubDataset:
     source: Mapping[str, object]
     notes: tuple[str, ...]
 
-    def rows(
-        self, split: str, text_column: str, label_column: str, problems: Problems
-    ) -> Iterator[Row]:
+    def rows(self, split: str, text_column: str, label_column: str) -> Iterator[Row]:
         """Yield the documents of a split; ``line`` is the row number, from 1.
 
         Integer labels with names (ClassLabel) become their names.
@@ -49,7 +47,7 @@ class HubDataset:
         batches = (
             dataset.select_columns([text_column, label_column]).with_format("arrow").iter(2048)
         )
-        yield from arrow_rows(batches, place, text_column, label_column, problems, names)
+        yield from arrow_rows(batches, text_column, label_column, names)
 
     def place(self, split: str) -> str:
         """How problems call a split."""

@@ -26,7 +26,7 @@ from calibkit.store.connection import Store
 
 log = logging.getLogger(__name__)
 
-_Reader = Callable[[SourceFile, str, str, Limits, Problems], Iterator[Row]]
+_Reader = Callable[[SourceFile, str, str, Limits], Iterator[Row]]
 _READERS: dict[str, _Reader] = {
     "csv": delimited_rows,
     "tsv": delimited_rows,
@@ -134,11 +134,11 @@ def prepared(
     with Staging(name, limits, problems) as staging:
         columns = (text_column, label_column)
         if source is None:
-            described, notes = _stage_files(staging, files, *columns, limits, problems)
+            described, notes = _stage_files(staging, files, *columns, limits)
         elif source == "docstrings":
             described, notes = _stage_docstrings(staging)
         elif source.startswith("hub:"):
-            described, notes = _stage_hub(staging, source.removeprefix("hub:"), *columns, problems)
+            described, notes = _stage_hub(staging, source.removeprefix("hub:"), *columns)
         else:
             raise BadInput(
                 f"no source is called {source!r}; known: 'docstrings', 'hub:ORG/DATASET[:CONFIG]'"
@@ -223,7 +223,6 @@ def _stage_files(
     text_column: str,
     label_column: str,
     limits: Limits,
-    problems: Problems,
 ) -> _Described:
     if "train" not in paths:
         raise BadInput(
@@ -233,7 +232,7 @@ def _stage_files(
     files = {split: find_file(path) for split, path in paths.items()}
     hashes = {split: file_sha256(file.path) for split, file in files.items()}
     for split, file in files.items():
-        rows = _READERS[file.format](file, text_column, label_column, limits, problems)
+        rows = _READERS[file.format](file, text_column, label_column, limits)
         staging.add(split, file.place, rows)
     described: dict[str, object] = {
         "kind": "files",
@@ -270,12 +269,10 @@ def _stage_docstrings(staging: Staging) -> _Described:
     return described, (f"read the installed sources of {listed}",)
 
 
-def _stage_hub(
-    staging: Staging, address: str, text_column: str, label_column: str, problems: Problems
-) -> _Described:
+def _stage_hub(staging: Staging, address: str, text_column: str, label_column: str) -> _Described:
     dataset = load_hub(address, label_column)
     for split in dataset.splits:
-        rows = dataset.rows(split, text_column, label_column, problems)
+        rows = dataset.rows(split, text_column, label_column)
         staging.add(split, dataset.place(split), rows)
     described = {
         **dataset.source,

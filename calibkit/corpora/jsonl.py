@@ -6,33 +6,34 @@ import json
 from collections.abc import Iterator
 
 from calibkit.corpora.files import SourceFile, text_lines
-from calibkit.corpora.validation import FileProblem, Limits, Problems, Row, label_text
+from calibkit.corpora.validation import FileProblem, Limits, Row, label_text
 from calibkit.errors import unknown_name
 
 
 def jsonl_rows(
-    source: SourceFile, text_column: str, label_column: str, limits: Limits, problems: Problems
+    source: SourceFile, text_column: str, label_column: str, limits: Limits
 ) -> Iterator[Row]:
-    """Yield the documents; lines that are no object with both keys go to ``problems``.
+    """Yield the documents; lines that are no object with both keys as problems.
 
     Blank lines are passed over. Raises FileProblem when the first object lacks a key, since then
     all of them do, and when there is no object at all.
     """
-    is_first = True
+    is_first, is_empty = True, True
     line = 0
     for line, raw in enumerate(text_lines(source, limits), start=1):  # noqa: B007
         if not raw.strip():
             continue
+        is_empty = False
         try:
             found = json.loads(raw)
         except json.JSONDecodeError as error:
-            problems.add(source.place, line, f"no JSON: {error.msg} at character {error.colno}")
+            yield Row(line, None, None, f"no JSON: {error.msg} at character {error.colno}")
             continue
         except (RecursionError, ValueError) as error:
-            problems.add(source.place, line, f"no usable JSON: {error}")
+            yield Row(line, None, None, f"no usable JSON: {error}")
             continue
         if not isinstance(found, dict):
-            problems.add(source.place, line, f"a JSON {type(found).__name__}, not an object")
+            yield Row(line, None, None, f"a JSON {type(found).__name__}, not an object")
             continue
         missing = [key for key in (text_column, label_column) if key not in found]
         if missing and is_first:
@@ -43,15 +44,15 @@ def jsonl_rows(
             )
         is_first = False
         if missing:
-            problems.add(source.place, line, f"no key {missing[0]!r}")
+            yield Row(line, None, None, f"no key {missing[0]!r}")
             continue
         text = found[text_column]
         if text is not None and not isinstance(text, str):
-            problems.add(source.place, line, f"{text_column!r} is no string: {text!r:.60}")
+            yield Row(line, None, None, f"{text_column!r} is no string: {text!r:.60}")
             continue
         try:
             yield Row(line, text, label_text(found[label_column]))
         except TypeError as error:
-            problems.add(source.place, line, str(error))
-    if is_first and not problems.count:
+            yield Row(line, None, None, str(error))
+    if is_empty:
         raise FileProblem(f"{source.place}: there is no document in the file")

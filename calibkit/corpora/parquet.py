@@ -9,21 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from calibkit.corpora.files import SourceFile, open_bytes
-from calibkit.corpora.validation import (
-    FileProblem,
-    Limits,
-    Problems,
-    Row,
-    label_text,
-    naming,
-)
+from calibkit.corpora.validation import FileProblem, Limits, Row, label_text, naming
 from calibkit.errors import unknown_name
 
 _BATCH = 2048
 
 
 def parquet_rows(
-    source: SourceFile, text_column: str, label_column: str, limits: Limits, problems: Problems
+    source: SourceFile, text_column: str, label_column: str, limits: Limits
 ) -> Iterator[Row]:
     """Yield the documents; ``line`` is the row number, from 1.
 
@@ -31,22 +24,17 @@ def parquet_rows(
     string, and a file without rows.
     """
     if not source.is_gzipped:
-        yield from _rows(source.path, source.place, text_column, label_column, limits, problems)
+        yield from _rows(source.path, source.place, text_column, label_column, limits)
         return
     with tempfile.TemporaryDirectory(prefix="calibkit-") as folder:
         plain = Path(folder) / "plain.parquet"
         with open_bytes(source, limits) as packed, plain.open("wb") as file:
             shutil.copyfileobj(packed, file)
-        yield from _rows(plain, source.place, text_column, label_column, limits, problems)
+        yield from _rows(plain, source.place, text_column, label_column, limits)
 
 
 def _rows(
-    path: Path,
-    place: str,
-    text_column: str,
-    label_column: str,
-    limits: Limits,
-    problems: Problems,
+    path: Path, place: str, text_column: str, label_column: str, limits: Limits
 ) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -61,7 +49,7 @@ def _rows(
                 size = path.stat().st_size
                 batches = file.iter_batches(_BATCH, columns=[text_column, label_column])
                 bounded = _bounded(batches, place, size, limits)
-                yield from arrow_rows(bounded, place, text_column, label_column, problems)
+                yield from arrow_rows(bounded, text_column, label_column)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise FileProblem(f"{place}: not a readable parquet file: {error}") from error
 
@@ -106,12 +94,7 @@ def _is_view(kind: Any) -> bool:
 
 
 def arrow_rows(
-    batches: Iterable[Any],
-    place: str,
-    text_column: str,
-    label_column: str,
-    problems: Problems,
-    names: tuple[str, ...] = (),
+    batches: Iterable[Any], text_column: str, label_column: str, names: tuple[str, ...] = ()
 ) -> Iterator[Row]:
     """Yield the documents of Arrow batches; with ``names``, labels are numbers of label names."""
     line = 0
@@ -120,13 +103,11 @@ def arrow_rows(
         labels = batch.column(label_column).to_pylist()
         for text, value in zip(texts, labels, strict=True):
             line += 1
-            try:
-                if names:
-                    is_name = isinstance(value, int) and 0 <= value < len(names)
-                    label = names[value] if is_name else None
-                else:
-                    label = label_text(value)
-            except TypeError as error:
-                problems.add(place, line, str(error))
+            if names:
+                is_name = isinstance(value, int) and 0 <= value < len(names)
+                yield Row(line, text, names[value] if is_name else None)
                 continue
-            yield Row(line, text, label)
+            try:
+                yield Row(line, text, label_text(value))
+            except TypeError as error:
+                yield Row(line, None, None, str(error))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import duckdb
 
-from calibkit.corpora.text import tokenize
+from calibkit.corpora import placing
+from calibkit.corpora.batches import Clean, all_clean, batches, clean_rows
 from calibkit.corpora.validation import FileProblem, Limits, Problems, Row, checked
 from calibkit.errors import BadInput
 from calibkit.identity import content_id
@@ -23,29 +24,8 @@ TEST_SHARE = 0.2
 VALID_SHARE = 0.1
 
 _BATCH = 20_000
-
-# chr(31) counts as white space in a clean text or label, so it separates the parts of an id.
-_FINISH = """
-CREATE TABLE keyed AS
-SELECT split, line, label, text, tokens, md5(text) AS text_key FROM placed;
-
-CREATE TABLE in_test AS SELECT DISTINCT text_key FROM keyed WHERE split = 'test';
-
-CREATE TABLE numbered AS
-SELECT *, row_number() OVER (PARTITION BY split, label, text_key ORDER BY line) - 1 AS occurrence
-FROM keyed;
-
-CREATE TABLE finished AS
-SELECT
-    'd1-' || left(md5(concat_ws(chr(31), $name, split, label, text, occurrence)), 20) AS doc_id,
-    split,
-    label,
-    text,
-    tokens,
-    row_number() OVER (PARTITION BY split, text_key ORDER BY label, occurrence) > 1 AS is_duplicate,
-    split <> 'test' AND text_key IN (FROM in_test) AS in_test
-FROM numbered;
-"""
+_MEMORY = "500MB"
+"""What the scratch database may hold in memory; beyond that it goes to its folder."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +52,15 @@ class Staging:
         self.con = duckdb.connect(
             config={
                 "temp_directory": str(self._folder),
+                "memory_limit": _MEMORY,
                 "autoload_known_extensions": "false",
                 "autoinstall_known_extensions": "false",
             }
         )
         self.con.execute(
             "CREATE TABLE rows"
-            "(split VARCHAR, line BIGINT, label VARCHAR, text VARCHAR, tokens INTEGER)"
+            "(split VARCHAR, line BIGINT, label VARCHAR, text VARCHAR, tokens INTEGER,"
+            " text_key UHUGEINT)"
         )
 
     def __enter__(self) -> Self:
@@ -98,37 +80,40 @@ class Staging:
         import pyarrow as pa
 
         self._places[split] = place
-        good = self._checked(place, rows)
         kept = 0
-        while batch := list(islice(good, _BATCH)):
-            lines, labels, texts, tokens = zip(*batch, strict=True)
+        for batch in batches(rows):
+            found = all_clean(batch, self._limits) or self._one_by_one(place, batch)
+            if found is None:
+                continue
             table = pa.table(
                 {
-                    "line": pa.array(lines, pa.int64()),
-                    "label": pa.array(labels, pa.large_string()),
-                    "text": pa.array(texts, pa.large_string()),
-                    "tokens": pa.array(tokens, pa.int32()),
+                    "line": pa.array(found.lines, pa.int64()),
+                    "label": pa.array(found.labels, pa.large_string()),
+                    "text": pa.array(found.texts, pa.large_string()),
+                    "tokens": pa.array(found.tokens, pa.int32()),
                 }
             )
             with _registered(self.con, "batch", table):
                 self.con.execute(
-                    "INSERT INTO rows SELECT $split, line, label, text, tokens FROM batch",
+                    "INSERT INTO rows SELECT $split, line, label, text, tokens, md5_number(text)"
+                    " FROM batch",
                     {"split": split},
                 )
-            kept += len(batch)
+            kept += len(found.lines)
         if not kept:
             self._problems.settle()
             raise FileProblem(f"{place}: no usable document is left")
 
-    def _checked(self, place: str, rows: Iterable[Row]) -> Iterator[tuple[int, str, str, int]]:
-        limits = self._limits
+    def _one_by_one(self, place: str, rows: Iterable[Row]) -> Clean | None:
+        """Return the good ones of some rows, None if there are none; note the bad ones."""
+        good = []
         for row in rows:
-            found = checked(row, limits)
+            found = checked(row, self._limits)
             if isinstance(found, str):
                 self._problems.add(place, row.line, found)
             else:
-                text, label = found
-                yield row.line, label, text, len(tokenize(text))
+                good.append((row.line, *found))
+        return clean_rows(good) if good else None
 
     def finish(self) -> Staged:
         """Check the corpus as a whole, give it its splits and ids, and say what it holds.
@@ -141,13 +126,15 @@ class Staging:
         self._problems.settle()
         self._check_train()
         self._split()
-        self.con.execute(_FINISH, {"name": self._name})
+        self.con.execute(placing.REPEATED)
+        self.con.execute(placing.IDS, {"name": self._name})
+        self.con.execute(placing.FINISHED)
         return self._staged()
 
     def _check_train(self) -> None:
         place = self._places["train"]
         labels, texts, first = self._one(
-            "SELECT count(DISTINCT label), count(DISTINCT text), min(label) FROM rows"
+            "SELECT count(DISTINCT label), count(DISTINCT text_key), min(label) FROM rows"
             " WHERE split = 'train'"
         )
         if labels == 1:
@@ -184,33 +171,13 @@ class Staging:
         Equal texts of a label stay together, and every label keeps a training document.
         """
         self.con.execute(
-            """
-            CREATE TABLE placed AS
-            WITH ranked AS (
-                SELECT
-                    label,
-                    text,
-                    row_number() OVER (
-                        PARTITION BY label ORDER BY md5('calibkit1:0:split:' || md5(text)), text
-                    ) AS rank,
-                    count(*) OVER (PARTITION BY label) AS many
-                FROM (SELECT DISTINCT label, text FROM rows WHERE split = 'train')
-            ), moved AS (
-                SELECT label, text, CASE
-                    WHEN rank <= round($test * many) THEN 'test'
-                    WHEN rank <= round($test * many) + round($valid * many) THEN 'valid'
-                END AS target
-                FROM ranked
-            )
-            SELECT coalesce(target, split) AS split, line, rows.label, rows.text, tokens
-            FROM rows LEFT JOIN moved
-                ON split = 'train' AND rows.label = moved.label AND rows.text = moved.text
-            """,
+            placing.MOVED,
             {
                 "test": 0.0 if "test" in self._places else TEST_SHARE,
                 "valid": 0.0 if "valid" in self._places else VALID_SHARE,
             },
         )
+        self.con.execute(placing.PLACED)
         counts = dict(self.con.execute("SELECT split, count(*) FROM placed GROUP BY 1").fetchall())
         for split in ("train", "valid", "test"):
             if not counts.get(split):
@@ -220,22 +187,28 @@ class Staging:
                 )
 
     def _staged(self) -> Staged:
-        counts = dict(
-            self.con.execute("SELECT split, count(*) FROM finished GROUP BY split").fetchall()
+        counts = dict(self.con.execute("SELECT split, count(*) FROM ids GROUP BY split").fetchall())
+        labels = self.con.execute("SELECT DISTINCT label FROM rows").fetchall()
+        duplicates, in_test = self._one(
+            "SELECT count(*) FILTER (is_duplicate), count(*) FILTER (in_test) FROM ids"
         )
-        labels = self.con.execute("SELECT DISTINCT label FROM finished").fetchall()
-        duplicates, in_test, size, content = self._one(
-            "SELECT count(*) FILTER (is_duplicate), count(*) FILTER (in_test), sum(strlen(text)),"
-            " md5(string_agg(doc_id, '' ORDER BY doc_id)) FROM finished"
-        )
+        (size,) = self._one("SELECT sum(strlen(text)) FROM rows")
         return Staged(
-            corpus_id=content_id("corpus", [self._name, content]),
+            corpus_id=content_id("corpus", [self._name, self._content()]),
             documents={split: counts[split] for split in ("train", "valid", "test")},
             labels=tuple(sorted(label for (label,) in labels)),
             duplicates=duplicates,
             in_test=in_test,
             text_bytes=int(size),
         )
+
+    def _content(self) -> str:
+        """Return the md5 of all document ids one behind the other, in order."""
+        digest = hashlib.md5(usedforsecurity=False)
+        ids = self.con.sql("SELECT doc_id FROM ids ORDER BY doc_id")
+        for batch in ids.to_arrow_reader(_BATCH):
+            digest.update("".join(batch.column(0).to_pylist()).encode())
+        return digest.hexdigest()
 
     def examples(self, flag: str) -> list[str]:
         """Return the beginnings of up to five texts that carry a flag."""
@@ -250,23 +223,53 @@ class Staging:
             "INSERT INTO labels (corpus_id, label_id, label) VALUES (?, ?, ?)",
             [[staged.corpus_id, number, label] for number, label in enumerate(staged.labels)],
         )
-        reader = self.con.sql(
-            "SELECT doc_id, split, label, text, tokens, is_duplicate, in_test FROM finished"
-            " ORDER BY split, doc_id"
-        ).to_arrow_reader(_BATCH)
-        with _registered(con, "incoming_documents", reader):
+        with _registered(con, "incoming_documents", self._in_order(staged)):
             con.execute(
                 """
                 INSERT INTO documents
                     (corpus_id, doc_id, split, label_id, text, tokens, is_duplicate, in_test)
-                SELECT corpus_id, doc_id, split, label_id, text, tokens, is_duplicate, in_test
-                FROM incoming_documents JOIN labels USING (label) WHERE corpus_id = $corpus
+                SELECT $corpus, doc_id, split, label_id, text, tokens, is_duplicate, in_test
+                FROM incoming_documents
                 """,
                 {"corpus": staged.corpus_id},
             )
 
+    def _in_order(self, staged: Staged) -> Any:
+        """Return an Arrow reader of all documents, sorted part by part to save memory."""
+        import pyarrow as pa
+
+        self.con.execute(
+            "CREATE OR REPLACE TABLE numbers AS"
+            " SELECT unnest($labels) AS label, unnest(range(len($labels))) AS label_id",
+            {"labels": list(staged.labels)},
+        )
+        documents = sum(staged.documents.values())
+        parts = [
+            self.con.sql(
+                "SELECT doc_id, split, label_id, text, tokens, is_duplicate, in_test"
+                " FROM finished JOIN numbers USING (label)"
+                f" WHERE split = '{split}' AND doc_id >= '{low}' AND doc_id < '{high}'"
+                " ORDER BY doc_id"
+            )
+            for split, low, high in _parts(staged.documents, most=documents // 8 + _BATCH)
+        ]
+        schema = parts[0].limit(0).to_arrow_table().schema
+        batches = (batch for part in parts for batch in part.to_arrow_reader(_BATCH))
+        return pa.RecordBatchReader.from_batches(schema, batches)
+
     def _one(self, sql: str) -> tuple[Any, ...]:
         return tuple(self.con.execute(sql).fetchall()[0])  # an aggregate always gives a row
+
+
+def _parts(documents: Mapping[str, int], most: int) -> Iterator[tuple[str, str, str]]:
+    """Yield (split, low, high): ranges of document ids with about ``most`` documents, in order.
+
+    Document ids are spread evenly, and sorting a part takes a part of the memory.
+    """
+    for split in sorted(documents):
+        count = min(256, -(-documents[split] // most))
+        edges = [f"d1-{256 * part // count:02x}" for part in range(count)]
+        yield from zip([split] * count, edges, [*edges[1:], "d1-g"], strict=True)
 
 
 @contextmanager

@@ -47,11 +47,15 @@ def check_name(name: str) -> None:
 
 
 class Row(NamedTuple):
-    """One document as a source gives it: where it stands, its raw text, its label."""
+    """One document as a source gives it: where it stands, its raw text, its label.
+
+    problem: why the source cannot give it, as a sentence; empty where it can.
+    """
 
     line: int
     text: str | None
     label: str | None
+    problem: str = ""
 
 
 @dataclass
@@ -98,6 +102,8 @@ class Problems:
 def checked(row: Row, limits: Limits) -> tuple[str, str] | str:
     """Return the clean (text, label) of a row, or what is wrong with it, as a sentence."""
     raw, label = row.text, row.label
+    if row.problem:
+        return row.problem
     if raw is None or not raw:
         return "empty text"
     if label is None or not label:
