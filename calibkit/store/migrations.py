@@ -31,7 +31,13 @@ class Migration:
     step: Callable[[duckdb.DuckDBPyConnection], None]
 
 
-MIGRATIONS: tuple[Migration, ...] = ()
+def new_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Change no table: schema.sql, which runs after the steps, makes those that are missing."""
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(2, "who made the documents of the split synthetic", new_tables),
+)
 """All steps, in order, ``to`` counting from ``FIRST_VERSION + 1`` without gaps."""
 
 

@@ -100,6 +100,21 @@ CREATE TABLE IF NOT EXISTS subset_profiles (
     label_mix             JSON
 );
 
+-- Who made a document; its text stands in documents, in the split 'synthetic'.
+CREATE TABLE IF NOT EXISTS synthetic_documents (
+    request_key VARCHAR,
+    doc_id      VARCHAR,
+    corpus_id   VARCHAR NOT NULL,
+    generator   VARCHAR NOT NULL,
+    params      JSON,
+    seed        BIGINT,
+    model_id    VARCHAR,
+    made_from   VARCHAR,
+    label       VARCHAR NOT NULL,
+    created_at  TIMESTAMP,
+    PRIMARY KEY (request_key, doc_id)
+);
+
 -- ------------------------------------------------------------------------ models and test sets
 
 CREATE TABLE IF NOT EXISTS models (
@@ -646,6 +661,20 @@ LEFT JOIN asked USING (subset_id)
 LEFT JOIN subset_profiles AS p USING (subset_id)
 ORDER BY corpus, asked.policies, s.size, s.subset_id;
 
+CREATE OR REPLACE VIEW synthetic AS
+SELECT corpora.name AS corpus, made.generator, made.params, made.seed, made.model_id,
+       asked.subset_id, chosen.position, made.label, documents.tokens, documents.text,
+       made.made_from, made.doc_id, made.created_at
+FROM synthetic_documents AS made
+JOIN subset_requests AS asked ON asked.request_key = made.request_key
+JOIN subset_documents AS chosen
+  ON chosen.subset_id = asked.subset_id AND chosen.doc_id = made.doc_id
+LEFT JOIN corpora ON corpora.corpus_id = made.corpus_id
+LEFT JOIN documents
+       ON documents.corpus_id = made.corpus_id AND documents.doc_id = made.doc_id
+      AND documents.split = 'synthetic'
+ORDER BY corpus, made.generator, made.seed, asked.size, made.request_key, chosen.position;
+
 -- A cell is done when every noise level of its recipe is there.
 CREATE OR REPLACE VIEW core.state AS
 WITH levels AS (
@@ -726,6 +755,8 @@ COMMENT ON TABLE subset_documents IS
     'The documents of each subset; position counts from 0 in calibration order.';
 COMMENT ON TABLE subset_profiles IS
     'One row per subset: its lengths, coverage and label mix. Shown by the view subset_profile.';
+COMMENT ON TABLE synthetic_documents IS
+    'One row per made document and request for a subset that made it: by which generator, from what. The texts are documents of the split synthetic. Shown by the view synthetic.';
 COMMENT ON TABLE models IS
     'One row per trained float model; model_key is the hash of its inputs, model_id that of its weights.';
 COMMENT ON TABLE test_sets IS
@@ -1044,6 +1075,26 @@ COMMENT ON COLUMN subset_profile.label_total_variation IS
 COMMENT ON COLUMN subset_profile.label_mix IS
     'Label name -> share of the subset''s documents (JSON).';
 COMMENT ON COLUMN subset_profile.created_at IS 'When it was first built (UTC).';
+
+COMMENT ON VIEW synthetic IS
+    'One row per made calibration document and request for a subset that made it: what it says and how it came to be. Documents of a pool that stand in such a subset as they are do not appear.';
+COMMENT ON COLUMN synthetic.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN synthetic.generator IS 'Registry name of the generator that made it.';
+COMMENT ON COLUMN synthetic.params IS 'Parameters of the generator (JSON).';
+COMMENT ON COLUMN synthetic.seed IS 'Seed of the calibration draw.';
+COMMENT ON COLUMN synthetic.model_id IS
+    'Hash of the weights of the float model that wrote it, or that was looked through; NULL where none was.';
+COMMENT ON COLUMN synthetic.subset_id IS
+    'Hash of the ordered calibration documents; `calibkit show` takes it.';
+COMMENT ON COLUMN synthetic.position IS 'Place in the subset, counted from 0.';
+COMMENT ON COLUMN synthetic.label IS 'Name of the label that it stands for.';
+COMMENT ON COLUMN synthetic.tokens IS 'Length (tokens), without the begin and end marks.';
+COMMENT ON COLUMN synthetic.text IS 'The text.';
+COMMENT ON COLUMN synthetic.made_from IS
+    'Id of the document of the corpus that it is made from; NULL where it is from none.';
+COMMENT ON COLUMN synthetic.doc_id IS
+    'Hash of label, text and occurrence; equal texts of a label are one document.';
+COMMENT ON COLUMN synthetic.created_at IS 'When it was first asked for (UTC).';
 
 COMMENT ON VIEW progress IS
     'One row per recipe, in its latest version: planned = done + failed + missing. Done means measured under every noise level; `evaluate` also wants the distributions and float rows that the recipe asks for.';

@@ -25,10 +25,12 @@ def breaks(con: duckdb.DuckDBPyConnection) -> None:
 
 
 @pytest.fixture
-def old_store(fresh_store):
-    with fresh_store.writing() as con:
+def old_store(store, monkeypatch):
+    """A store of the first version."""
+    monkeypatch.setattr(migrations, "MIGRATIONS", ())
+    with store.writing() as con:
         insert(con, "corpora", [{"corpus_id": "c1", "name": "news"}])
-    return fresh_store
+    return store
 
 
 @pytest.mark.parametrize("use", ["reading", "writing", "query"])
@@ -78,3 +80,14 @@ def test_going_back_to_an_older_calibkit_is_refused(store, monkeypatch):
 def test_steps_are_numbered_without_gaps():
     numbers = [step.to for step in migrations.MIGRATIONS]
     assert numbers == list(range(migrations.FIRST_VERSION + 1, migrations.current_version() + 1))
+
+
+def test_a_store_of_the_first_version_gains_the_tables_that_are_new(old_store, monkeypatch):
+    with old_store.writing() as con:
+        con.execute("DROP VIEW synthetic")
+        con.execute("DROP TABLE synthetic_documents")
+    monkeypatch.undo()
+    with old_store.reading() as con:
+        assert con.execute("SELECT count(*) FROM synthetic").fetchone() == (0,)
+        assert con.execute("SELECT name FROM corpora").fetchall() == [("news",)]
+        assert migrations.schema_version(con, old_store.path) == migrations.current_version()

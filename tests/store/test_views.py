@@ -19,6 +19,7 @@ VIEWS = [
     "weight_shift",
     "activation_shift",
     "subset_profile",
+    "synthetic",
     "progress",
     "failed",
     "provenance",

@@ -1,0 +1,134 @@
+"""What generators read of a pool, and their documents before they enter the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from calibkit.corpora.noise import corrupt
+from calibkit.corpora.reading import Corpus, Documents
+from calibkit.corpora.synthetic import SyntheticDocument, identified
+from calibkit.corpora.text import clean
+from calibkit.corpora.vocabulary import BOS, EOS, SPECIALS
+from calibkit.curate.encoding import Encoder, Library
+from calibkit.curate.float_models import ModelArtefact, load_model, network_of
+from calibkit.errors import Infeasible
+from calibkit.models.settings import settings_from
+from calibkit.policies import Made, NewDocument, Pool, PoolDocument
+
+if TYPE_CHECKING:
+    from calibkit.models.networks import Generative
+
+
+@dataclass
+class LibrarySource:
+    """What a generator may read of one pool, and the float model that writes for it.
+
+    asking: the generator's name, for messages. writer: None for generators that need none.
+    """
+
+    library: Library
+    pool_split: str
+    asking: str
+    writer: ModelArtefact | None = None
+
+    def texts(self, doc_ids: Sequence[str]) -> list[str]:
+        """Return the texts of documents of the pool."""
+        return [self._texts[doc_id] for doc_id in doc_ids]
+
+    def corrupted(self, doc_ids: Sequence[str], kind: str, level: float, seed: int) -> list[str]:
+        """Return the texts of documents of the pool with noise of a kind, in normal form."""
+        noisy = corrupt(self.texts(doc_ids), doc_ids, kind, level, seed)
+        return [clean(text) for text in noisy.texts]
+
+    def types(self) -> tuple[str, ...]:
+        """Return the types of the training vocabulary, the most frequent first."""
+        encoder = Encoder.of(self.library, settings_from("discriminative", {}))
+        return encoder.vocabulary.types[len(SPECIALS) :]
+
+    def text(self, types: Sequence[str]) -> str:
+        """Return a text that is read as exactly these types."""
+        return " ".join(types)
+
+    def prior(self) -> dict[str, float]:
+        """Return the probability of each label, by the model that writes."""
+        shares = self._network.log_prior.double().exp().tolist()
+        return dict(zip(self.library.corpus.labels, shares, strict=True))
+
+    def write(
+        self, labels: Sequence[str], seeds: Sequence[int], *, temperature: float, top_p: float
+    ) -> list[str]:
+        """Return one text per label name, written by the float model, each from its own seed.
+
+        Raises Infeasible where there is no generative model to write.
+        """
+        from calibkit.models.writing import write
+
+        number = {label: place for place, label in enumerate(self.library.corpus.labels)}
+        written = write(
+            self._network,
+            np.array([number[label] for label in labels], dtype=np.int64),
+            seeds,
+            most_tokens=self._model.settings.most_tokens,
+            temperature=temperature,
+            top_p=top_p,
+        )
+        types = Encoder.of(self.library, self._model.settings).vocabulary.types
+        return [
+            self.text([types[number] for number in document if number not in (BOS, EOS)])
+            for document in (written[row].tolist() for row in range(len(written)))
+        ]
+
+    @cached_property
+    def _texts(self) -> Mapping[str, str]:
+        found = self.library.split(self.pool_split, leave_out_in_test=True)
+        return dict(zip(found.ids, found.texts, strict=True))
+
+    @property
+    def _model(self) -> ModelArtefact:
+        if self.writer is None or self.writer.settings.kind != "generative":
+            what = f"{self.writer.called} cannot write" if self.writer else "none is named"
+            raise Infeasible(
+                f"{self.asking}: documents are written by a generative model, and {what}; "
+                "name a generative one with --model ID (`calibkit list models`)"
+            )
+        return self.writer
+
+    @cached_property
+    def _network(self) -> Generative:
+        return cast("Generative", network_of(load_model(self.library, self._model)))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Documents in calibration order, and those of them that the store may not have yet."""
+
+    documents: Documents
+    made: tuple[SyntheticDocument, ...] = ()
+
+
+def chosen(made: Sequence[Made], corpus: Corpus, pool: Pool, source: LibrarySource) -> Chosen:
+    """Return what a generator made as documents of a corpus; those of the pool keep their ids."""
+    new = [document for document in made if isinstance(document, NewDocument)]
+    found = identified(corpus, [(one.text, one.label, one.made_from) for one in new])
+    own = [document.doc_id for document in made if isinstance(document, PoolDocument)]
+    label_of = dict(zip(pool.doc_ids, pool.labels, strict=True))
+    number = {label: place for place, label in enumerate(corpus.labels)}
+    fresh, stored = iter(found), iter(zip(own, source.texts(own), strict=True))
+    ids, texts, labels = [], [], []
+    for document in made:
+        if isinstance(document, NewDocument):
+            one = next(fresh)
+            doc_id, text, label = one.doc_id, one.text, one.label
+        else:
+            doc_id, text = next(stored)
+            label = label_of[doc_id]
+        ids.append(doc_id)
+        texts.append(text)
+        labels.append(number[label])
+    label_ids = np.array(labels, dtype=np.int64)
+    return Chosen(Documents(tuple(ids), tuple(texts), label_ids), found)
