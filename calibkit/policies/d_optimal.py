@@ -131,6 +131,7 @@ def _log_det(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
         factors = np.linalg.cholesky(matrices)
     except np.linalg.LinAlgError as error:
         raise BadInput(
-            "the Gram matrices of the documents are not positive semidefinite; compute them anew"
+            "the Gram matrices of the documents are not positive semidefinite: some direction has "
+            "negative energy; compute them anew, or set a larger 'ridge'"
         ) from error
     return np.asarray(2.0 * np.log(np.einsum("nii->ni", factors)).sum(axis=1))

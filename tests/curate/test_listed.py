@@ -10,12 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibkit.corpora.reading import documents, find_corpus
-from calibkit.curate.encoding import Library
 from calibkit.curate.listed import read_ids, subset_of_ids
-from calibkit.curate.needs import pool_with
 from calibkit.curate.subsets import build_subset, read_subset
 from calibkit.errors import BadInput
-from calibkit.policies import Pool, make_policy
+from calibkit.policies import make_policy
 
 
 def ids_of(store, split, **how):
@@ -144,14 +142,9 @@ def test_the_pool_and_the_share_are_those_that_are_named(store):
         subset_of_ids(store, "made", listed([shared[0], outside]), share=0.25)
 
 
-def test_policies_that_need_a_stored_subset_find_the_places_of_the_file(store):
+def test_a_recipe_can_use_the_listed_subset(store):
     ids = ids_of(store, "train", leave_out_in_test=True)[7:3:-1]
-    built = subset_of_ids(store, "made", listed(ids))
-    with store.reading() as con:
-        library = Library(store, find_corpus(con, "made"), 1.0)
-    known = library.index("train")
-    pool = Pool(known.ids, ("x",) * len(known), known.tokens)
-    need = f"subset:{built.subset_id}"
-    places = pool_with([need], pool, library, "train", None).arrays[need]
-    assert [pool.doc_ids[row] for row in places.argsort()[-4:]] == list(ids)
-    assert (places >= 0).sum() == 4
+    listed_one = subset_of_ids(store, "made", listed(ids))
+    used = make_policy("subset", {"id": listed_one.subset_id})
+    assert build_subset(store, "made", used, size=4, seed=0).subset_id == listed_one.subset_id
+    assert build_subset(store, "made", used, size=2, seed=1).doc_ids == ids[:2]

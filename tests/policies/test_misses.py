@@ -198,8 +198,8 @@ def test_a_cap_written_out_is_the_default_cap():
     [
         ({"bits": [8, 4, 8]}, "bits: 8 stands there more than once"),
         ({"bits": []}, "bits is empty; it must have at least one entry"),
-        ({"bits": [9]}, "bits.0 is 9; it must be less than or equal to 8"),
-        ({"bits": [1]}, "bits.0 is 1; it must be greater than or equal to 2"),
+        ({"bits": [9]}, r"bits\[0\] is 9; it must be less than or equal to 8"),
+        ({"bits": [1]}, r"bits\[0\] is 1; it must be greater than or equal to 2"),
         ({"never_learned": "ignore"}, "must be 'drop', 'cap' or 'keep'"),
         ({"cap_share": 0.2}, "'cap_share' goes with never_learned: cap"),
         ({"never_learned": "cap", "cap_share": 1.0}, "cap_share is 1.0; it must be less than 1"),
