@@ -14,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.corpora.reading import Documents, find_corpus
+from calibkit.corpora.synthetic import Provenance, add_synthetic
 from calibkit.corpora.text import tokenize
 from calibkit.corpora.vocabulary import SPECIALS
 from calibkit.curate.encoding import Encoder, Library
 from calibkit.curate.features import Tell, untold
 from calibkit.curate.float_models import ModelArtefact
 from calibkit.curate.needs import pool_with, reads_checkpoints
+from calibkit.curate.synthetic import Chosen, LibrarySource, as_documents
 from calibkit.errors import BadInput
 from calibkit.identity import canonical, content_id, ordered_hash
 from calibkit.models.settings import settings_from, settings_from_dict
-from calibkit.policies import AnyPolicy, Draw, Generator, Pool, select
+from calibkit.policies import AnyPolicy, Draw, Generator, Pool, make, select
 from calibkit.policies.pool import needs_model
 from calibkit.policies.profile import Profile, profile
 from calibkit.store.connection import Store
@@ -86,21 +88,25 @@ class SubsetBuilder:
     def build(
         self, policy: AnyPolicy, size: int, seed: int, *, model: ModelArtefact | None = None
     ) -> BuiltSubset:
-        """Return the subset that ``policy`` picks, from the store where it was asked before.
+        """Return the subset that ``policy`` picks or makes, from the store if it was asked before.
 
-        Raises Infeasible, with the numbers, when the pool cannot give what is asked.
+        model: what a model-aware policy looks through, or what writes the documents. Raises
+        Infeasible, with the numbers, when the pool cannot give what is asked.
         """
         looks = needs_model(policy.every_need)
         if looks and model is None:
+            does = "looks at documents through a float model"
+            if "writer" in policy.every_need:
+                does = "lets a generative float model write the documents"
             raise BadInput(
-                f"{policy.name}: this policy looks at documents through a float model; "
+                f"{policy.name}: this policy {does}; "
                 "name one with --model ID (`calibkit list models` shows what is trained)"
             )
         if not looks:
             model = None
         request = Request.of(policy, size, seed, model)
         found = self.found(request)
-        return found or self.keep(request, self._chosen(policy, size, seed, model))
+        return found or self._keep(request, self._chosen(policy, size, seed, model))
 
     def found(self, request: Request) -> BuiltSubset | None:
         """Return what the store has for a request, or None."""
@@ -115,21 +121,27 @@ class SubsetBuilder:
 
     def keep(self, request: Request, doc_ids: Sequence[str]) -> BuiltSubset:
         """Put documents of the pool, in calibration order, into the store as an answer."""
-        subset_id = content_id("subset", [self.library.corpus.corpus_id, ordered_hash(doc_ids)])
-        seen = self._profile(doc_ids)
-        self._write(request, subset_id, doc_ids, seen)
-        return BuiltSubset(subset_id, tuple(doc_ids), seen, existed=False)
+        return self._keep(request, Chosen(self.documents(doc_ids)))
+
+    def _keep(self, request: Request, found: Chosen) -> BuiltSubset:
+        ids = found.documents.ids
+        subset_id = content_id("subset", [self.library.corpus.corpus_id, ordered_hash(ids)])
+        seen = self._profile(found.documents)
+        self._write(request, subset_id, found, seen)
+        return BuiltSubset(subset_id, ids, seen, existed=False)
 
     def _chosen(
         self, policy: AnyPolicy, size: int, seed: int, model: ModelArtefact | None
-    ) -> tuple[str, ...]:
+    ) -> Chosen:
         needs = [need for need in policy.every_need if need != "writer"]
         pool = pool_with(
             needs, self._plain_pool, self.library, self.pool_split, model, tell=self.tell
         )
         if isinstance(policy, Generator):
-            raise NotImplementedError
-        return pool.ids(select(policy, pool, size, Draw(seed)))
+            source = LibrarySource(self.library, policy.name, model)
+            made = make(policy, pool, size, Draw(seed), source)
+            return as_documents(made, self.library.corpus, pool, source)
+        return Chosen(self.documents(pool.ids(select(policy, pool, size, Draw(seed)))))
 
     def _request_key(self, request: Request) -> str:
         library = self.library
@@ -161,28 +173,29 @@ class SubsetBuilder:
         known, names = self.library.index(self.pool_split), self.library.corpus.labels
         return Pool(known.ids, tuple(names[i] for i in known.label_ids), known.tokens)
 
-    def _profile(self, doc_ids: Sequence[str]) -> Profile:
-        chosen = self.documents(doc_ids)
+    def _profile(self, found: Documents) -> Profile:
         names = self.library.corpus.labels
-        tokens = self._encoder.encode(chosen.texts)
+        tokens = self._encoder.encode(found.texts)
         return profile(
-            [names[i] for i in chosen.label_ids],
-            _lengths(chosen.texts),
+            [names[i] for i in found.label_ids],
+            _lengths(found.texts),
             tokens,
             pool_counts=self._plain_pool.label_counts(),
             vocabulary_types=len(self._encoder.vocabulary) - len(SPECIALS),
         )
 
-    def _write(self, asked: Request, subset_id: str, doc_ids: Sequence[str], seen: Profile) -> None:
-        corpus_id = self.library.corpus.corpus_id
+    def _write(self, asked: Request, subset_id: str, found: Chosen, seen: Profile) -> None:
+        corpus = self.library.corpus
+        corpus_id, doc_ids = corpus.corpus_id, found.documents.ids
         now = datetime.now(UTC).replace(tzinfo=None)
+        key, params = self._request_key(asked), canonical(asked.params)
         request = {
-            "request_key": self._request_key(asked),
+            "request_key": key,
             "subset_id": subset_id,
             "corpus_id": corpus_id,
             "policy": asked.policy,
             "policy_kind": asked.policy,
-            "params": canonical(asked.params),
+            "params": params,
             "policy_version": asked.version,
             "size": asked.size,
             "seed": asked.seed,
@@ -193,13 +206,16 @@ class SubsetBuilder:
         }
         rows = asdict(seen) | {"subset_id": subset_id, "label_mix": canonical(seen.label_mix)}
         subset = {"subset_id": subset_id, "corpus_id": corpus_id, "size": len(doc_ids)}
-        chosen = [
+        listed = [
             {"subset_id": subset_id, "position": place, "doc_id": doc_id}
             for place, doc_id in enumerate(doc_ids)
         ]
+        by = Provenance(key, asked.policy, params, asked.seed, asked.model_id, now)
         with self.library.store.writing() as con:
+            if found.made:
+                add_synthetic(con, corpus, found.made, by)
             insert(con, "subsets", [subset | {"created_at": now}])
-            insert(con, "subset_documents", chosen)
+            insert(con, "subset_documents", listed)
             insert(con, "subset_profiles", [rows])
             insert(con, "subset_requests", [request])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -26,19 +26,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class LibrarySource:
-    """What a generator may read of one pool, and the float model that writes for it.
+    """What a generator may read of a corpus, and the float model that writes for it.
 
     asking: the generator's name, for messages. writer: None for generators that need none.
     """
 
     library: Library
-    pool_split: str
     asking: str
     writer: ModelArtefact | None = None
 
     def texts(self, doc_ids: Sequence[str]) -> list[str]:
         """Return the texts of documents of the pool."""
-        return [self._texts[doc_id] for doc_id in doc_ids]
+        return list(self.library.by_id(doc_ids).texts) if doc_ids else []
 
     def corrupted(self, doc_ids: Sequence[str], kind: str, level: float, seed: int) -> list[str]:
         """Return the texts of documents of the pool with noise of a kind, in normal form."""
@@ -83,11 +82,6 @@ class LibrarySource:
             for document in (written[row].tolist() for row in range(len(written)))
         ]
 
-    @cached_property
-    def _texts(self) -> Mapping[str, str]:
-        found = self.library.split(self.pool_split, leave_out_in_test=True)
-        return dict(zip(found.ids, found.texts, strict=True))
-
     @property
     def _model(self) -> ModelArtefact:
         if self.writer is None or self.writer.settings.kind != "generative":
@@ -111,7 +105,7 @@ class Chosen:
     made: tuple[SyntheticDocument, ...] = ()
 
 
-def chosen(made: Sequence[Made], corpus: Corpus, pool: Pool, source: LibrarySource) -> Chosen:
+def as_documents(made: Sequence[Made], corpus: Corpus, pool: Pool, source: LibrarySource) -> Chosen:
     """Return what a generator made as documents of a corpus; those of the pool keep their ids."""
     new = [document for document in made if isinstance(document, NewDocument)]
     found = identified(corpus, [(one.text, one.label, one.made_from) for one in new])
