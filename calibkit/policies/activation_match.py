@@ -13,6 +13,10 @@ from calibkit.errors import BadInput
 from calibkit.policies.candidates import CandidatePolicy, count_not_finite
 from calibkit.policies.draw import Draw, Rows
 from calibkit.policies.pool import Pool
+from calibkit.policies.threads import one_thread
+
+LEAST = 1e-4
+"""Shares of the pool nearer 0 or 1 than this are taken for this: rare values must not outweigh."""
 
 _BLOCK = 1 << 12
 
@@ -89,7 +93,8 @@ def deviations(moments: NDArray[Any], total: NDArray[np.float64]) -> Deviations:
     kind = moments.dtype if np.issubdtype(moments.dtype, np.floating) else np.float64
     variance[variance <= 8 * np.finfo(kind).eps * mean * mean] = 0.0  # nothing but rounding
     shares = total[:, 3:] / count[:, None]
-    spread = np.sqrt(np.maximum(shares * (1.0 - shares), 0.0) * max(1, shares.shape[1]))
+    varies = shares * (1.0 - shares)
+    spread = np.sqrt(np.where(varies > 0, np.maximum(varies, LEAST), 0.0) * max(1, varies.shape[1]))
     found = np.empty((moments.shape[1], len(moments), moments.shape[2] - 1))
     for site in range(moments.shape[1]):
         own = np.asarray(moments[:, site, :], dtype=np.float64)
@@ -107,6 +112,7 @@ def deviations(moments: NDArray[Any], total: NDArray[np.float64]) -> Deviations:
     return Deviations(found, counts, float(np.ldexp(1.0, exponent - bits)))
 
 
+@one_thread()
 def match(documents: Deviations, count: int) -> Rows:
     """Return ``count`` rows, each making `mismatch` as small as possible; ties: lower row.
 

@@ -13,6 +13,7 @@ from calibkit.policies.candidates import FeaturePolicy, grid_exponent, on_grid
 from calibkit.policies.distances import blocks, distances
 from calibkit.policies.draw import Draw, Rows
 from calibkit.policies.pool import Pool
+from calibkit.policies.threads import one_thread
 
 
 class FacilityLocation(FeaturePolicy, name="facility-location"):
@@ -65,6 +66,7 @@ class FacilityLocation(FeaturePolicy, name="facility-location"):
         return self.filled(candidates[order], keyed, size)
 
 
+@one_thread()
 def lazy_greedy(points: NDArray[np.float64], clients: NDArray[np.float64], count: int) -> Rows:
     """Return ``count`` rows of ``points``, each lowering `total_distance` most; ties: lower row.
 
@@ -92,6 +94,7 @@ def lazy_greedy(points: NDArray[np.float64], clients: NDArray[np.float64], count
     return np.array(order, dtype=np.intp)
 
 
+@one_thread()
 def stochastic_greedy(
     points: NDArray[np.float64],
     clients: NDArray[np.float64],

@@ -12,6 +12,7 @@ from calibkit.policies.candidates import FeaturePolicy
 from calibkit.policies.draw import Draw, Rows
 from calibkit.policies.mmd import MOST_DIMS, fourier_kernel
 from calibkit.policies.pool import Pool
+from calibkit.policies.threads import one_thread
 
 
 class Herding(FeaturePolicy, name="herding"):
@@ -53,6 +54,7 @@ class Herding(FeaturePolicy, name="herding"):
         return self.filled(candidates[order], keyed, size)
 
 
+@one_thread()
 def herding_order(
     steps: NDArray[np.int8], total: NDArray[np.int64], documents: int, count: int
 ) -> Rows:

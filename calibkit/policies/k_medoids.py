@@ -10,6 +10,7 @@ from calibkit.policies.candidates import FeaturePolicy
 from calibkit.policies.distances import blocks, distances, squared_distances, squared_norms
 from calibkit.policies.draw import Draw, Rows
 from calibkit.policies.pool import Pool
+from calibkit.policies.threads import one_thread
 
 NEAR_THE_MIDDLE = 64
 """Members of a cluster, those nearest its mean, that are tried as its medoid."""
@@ -47,6 +48,7 @@ class KMedoids(FeaturePolicy, name="k-medoids"):
         return self.filled(draw.shuffled(pool, candidates[medoids]), keyed, size)
 
 
+@one_thread()
 def spread_start(points: NDArray[np.float64], count: int, generator: np.random.Generator) -> Rows:
     """Return up to ``count`` different points, each drawn by its distance from those before.
 
@@ -68,6 +70,7 @@ def spread_start(points: NDArray[np.float64], count: int, generator: np.random.G
     return np.array(order, dtype=np.intp)
 
 
+@one_thread()
 def k_medoids(points: NDArray[np.float64], start: Rows, rounds: int) -> tuple[Rows, list[int]]:
     """Return the medoids to which ``start`` leads, and the cost before each round and at the end.
 
