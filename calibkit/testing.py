@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from calibkit.errors import BadInput, Infeasible
 from calibkit.identity import keyed_generator
 from calibkit.policies import Draw, Policy, Pool, Rows, find_policy, make_policy, select
+from calibkit.ragged import Ragged
 
 SIZES = (1, 16, 64)
 """Sizes of subset that a policy's example must be able to give."""
@@ -38,16 +39,20 @@ def example_pool(documents: int = 400, labels: int = 4, dims: int = 8) -> Pool:
     centres = rng.standard_normal((labels, dims))
     vectors = centres[numbers] + rng.standard_normal((documents, dims))
     hidden = np.tanh(rng.standard_normal((documents, dims)) + centres[numbers])
+    doc_ids = tuple(f"d1-{i:020x}" for i in rng.permutation(documents))
+    lengths = rng.integers(5, 80, documents)
     return Pool(
-        doc_ids=tuple(f"d1-{i:020x}" for i in rng.permutation(documents)),
+        doc_ids=doc_ids,
         labels=tuple(f"label {n}" for n in numbers),
-        lengths=rng.integers(5, 80, documents),
+        lengths=lengths,
         arrays={
             "vectors": vectors.astype(np.float32),
             "hidden": hidden.astype(np.float32),
             **_seen_by_a_model(documents, labels),
             **_seen_at_sites(documents, labels),
+            **_likeness(documents, labels),
         },
+        tokens=_tokens(lengths),
     )
 
 
@@ -83,7 +88,8 @@ def check_declaration(policy: Policy, pool: Pool) -> None:
         f"must declare needs as a tuple of names, not {policy.needs!r}",
     )
     for array in policy.needs:
-        _expect(array in pool.arrays, policy, f"needs {array!r}, which the pool for testing lacks")
+        there = pool.tokens is not None if array == "tokens" else array in pool.arrays
+        _expect(there, policy, f"needs {array!r}, which the pool for testing lacks")
 
 
 def check_parameters(policy: Policy, pool: Pool) -> None:
@@ -143,8 +149,8 @@ def check_nesting(policy: Policy, pool: Pool) -> None:
 
 
 def check_seeds(policy: Policy, pool: Pool) -> None:
-    """Another seed is another subset exactly when the policy says that it uses the seed."""
-    subsets = {frozenset(policy.pick(pool, 16, Draw(seed)).tolist()) for seed in SEEDS}
+    """Another seed is another subset, or another order, exactly when the policy says so."""
+    subsets = {tuple(policy.pick(pool, 16, Draw(seed)).tolist()) for seed in SEEDS}
     if policy.uses_seed:
         _expect(len(subsets) == len(SEEDS), policy, "picks the same documents for several seeds")
     else:
@@ -236,10 +242,47 @@ def _seen_at_sites(documents: int, labels: int) -> dict[str, NDArray[Any]]:
     }
 
 
+def _likeness(documents: int, labels: int) -> dict[str, NDArray[Any]]:
+    """Return made-up places in the subset ``example``, and who resembles whom.
+
+    One document in ten is a near copy of another one, one in twenty has the text of another one.
+    """
+    rng = keyed_generator(3, "calibkit.testing", str(documents), str(labels))
+    found = rng.integers(0, 1 << 32, (documents, 64), dtype=np.uint32)
+    number = np.arange(documents)
+    for row in range(1, documents):
+        kind = rng.random()
+        if kind < 0.15:
+            like = int(rng.integers(row))
+            found[row] = found[like]
+            if kind < 0.1:
+                found[row, rng.permutation(64)[: rng.integers(1, 30)]] = row
+            else:
+                number[row] = number[like]
+    in_test = np.where(rng.random(documents) < 0.1, rng.integers(32, 65, documents) / 64, 0.0)
+    return {
+        "minhash": found,
+        "duplicates": number,
+        "near-test": in_test.astype(np.float32),
+        "subset:example": rng.permutation(documents),
+    }
+
+
+def _tokens(lengths: NDArray[np.int64]) -> Ragged:
+    """Return made-up documents of these lengths: types by a Zipf law, some tokens unknown."""
+    rng = keyed_generator(4, "calibkit.testing", str(len(lengths)))
+    share = 1.0 / np.arange(2, 600)
+    types = np.concatenate([[1], np.arange(4, 601)])
+    drawn = rng.choice(types, int(lengths.sum()), p=share / share.sum())
+    parts = np.split(drawn, np.cumsum(lengths)[:-1])
+    return Ragged.of([[2, *part.tolist(), 3] for part in parts])
+
+
 def _stored_as(pool: Pool, order: Rows | NDArray[Any]) -> Pool:
     return Pool(
         doc_ids=pool.ids(order),
         labels=tuple(pool.labels[int(row)] for row in order),
         lengths=pool.lengths[order],
         arrays={name: array[order] for name, array in pool.arrays.items()},
+        tokens=None if pool.tokens is None else pool.tokens.take(order),
     )

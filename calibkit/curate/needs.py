@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from calibkit.curate.encoding import Encoder, Library
 from calibkit.curate.features import Features, Tell, untold, word_vectors
 from calibkit.curate.float_models import ModelArtefact
+from calibkit.curate.likeness import equal_texts, nearest_in_test, signatures
 from calibkit.curate.seen_at_bits import chain, disagreement, misses
 from calibkit.curate.seen_by_model import grams, hidden, margins, moments, ranges
 from calibkit.errors import BadInput, UnknownName
@@ -51,6 +52,9 @@ MAKERS: dict[str, Maker] = {
     "disagreement": lambda asked: disagreement(asked.features, asked.looking_through, asked.option),
     "misses": lambda asked: misses(asked.features, asked.looking_through, asked.option),
     "chain": lambda asked: chain(asked.features, asked.looking_through, asked.option),
+    "duplicates": lambda asked: equal_texts(asked.features),
+    "minhash": lambda asked: signatures(asked.features),
+    "near-test": lambda asked: nearest_in_test(asked.features),
     "subset": lambda asked: positions_in(asked),
 }
 """Name of a need -> what computes the array, one row per document of the pool."""

@@ -19,6 +19,8 @@ REMEDIES = {
     "vectors": "compute calibkit.policies.features.tfidf_svd over the pool's texts",
     "given": "ingest the corpus with a column of vectors (calibkit ingest --vectors COLUMN)",
     "tokens": "hand in the documents as token ids, Pool(tokens=...)",
+    "duplicates": "hand in a number per document, the same for equal texts",
+    "near-test": "compute calibkit.policies.minhash.nearest_similarity to the test texts",
     "minhash": "compute calibkit.policies.minhash.signatures over the pool's texts",
     "hidden": MODEL,
     "ranges": MODEL,

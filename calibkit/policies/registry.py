@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from calibkit.errors import BadInput, UnknownName, unknown_name
@@ -31,6 +31,15 @@ class ParameterProblem:
 def policy_names() -> list[str]:
     """Return the names of all policies, sorted; nothing of another package is imported for it."""
     return sorted({*REGISTERED, *_offered(tuple(sys.path))})
+
+
+class PartRefused(ValueError):
+    """A policy inside another one is wrong: its name, and what is wrong with its parameters."""
+
+    def __init__(self, name: str, problems: Sequence[ParameterProblem]) -> None:
+        super().__init__("; ".join(f"{name}: {problem.message}" for problem in problems))
+        self.name = name
+        self.problems = tuple(problems)
 
 
 AnyPolicy = Policy | Generator
@@ -74,27 +83,55 @@ def _validated(
     try:
         return cls.model_validate(dict(params)), []
     except ValidationError as error:
-        return None, [_problem(cls, details) for details in error.errors()]
+        return None, [one for details in error.errors() for one in _problems(cls, details)]
 
 
-def _problem(cls: type[AnyPolicy], details: ErrorDetails) -> ParameterProblem:
-    """Say in this project's words what pydantic found."""
+def _problems(cls: type[AnyPolicy], details: ErrorDetails) -> Iterator[ParameterProblem]:
+    """Say in this project's words what pydantic found; parts speak of their own parameters."""
     path = tuple(details["loc"])
-    parameter = ".".join(str(key) for key in path)
+    parameter = _written(path)
     kind, found = details["type"], details["input"]
+    error = details.get("ctx", {}).get("error")
+    if isinstance(error, PartRefused):
+        for own in error.problems:
+            yield ParameterProblem((*path, *own.path), f"{error.name}: {own.message}")
+        return
     if kind == "extra_forbidden":
-        message = unknown_name("parameter", parameter, cls.model_fields)
+        known = _fields_at(cls, path[:-1])
+        inside = f"parameter of {_written(path[:-1])}" if len(path) > 1 else "parameter"
+        message = unknown_name(inside, str(path[-1]), known)
     elif kind == "missing":
         message = f"the parameter {parameter!r} is missing"
     elif kind == "value_error":
-        reason = str(details.get("ctx", {}).get("error", details["msg"]))
+        reason = str(details["msg"] if error is None else error)
         message = f"{parameter}: {reason}" if parameter else reason
     elif kind == "too_short":
         message = f"{parameter} is empty; it must have at least one entry"
     else:
         rule = details["msg"].removeprefix("Input should be ")
         message = f"{parameter} is {found!r}; it must be {rule}"
-    return ParameterProblem(path, message)
+    yield ParameterProblem(path, message)
+
+
+def _written(path: Sequence[str | int]) -> str:
+    """Return a path as it is written in messages: ``parts[0].share``."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return text.removeprefix(".")
+
+
+def _fields_at(cls: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """Return the parameters of ``cls``, or of the model that stands at ``path`` inside it."""
+    for key in path:
+        if isinstance(key, str):
+            cls = _model_in(cls.model_fields[key].annotation)
+    return list(cls.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel]:
+    """Return the model that an annotation such as ``list[Share] | None`` is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(_model_in(part) for part in get_args(annotation) if part is not type(None))
 
 
 @lru_cache(maxsize=8)

@@ -31,21 +31,25 @@ class Skewed(Policy, name="skewed"):
     ``weights`` (label -> positive number): labels left out get no documents, so ``{World: 1}`` is
     the 1:0:0:0 mix. ``alpha``: the proportions themselves are drawn, from the symmetric Dirichlet
     distribution over the pool's labels, once per seed; the smaller alpha, the more lopsided (Hsu,
-    Qi & Brown, arXiv 1909.06335, 2019). Exactly one of the two. Counts by largest remainder.
+    Qi & Brown, arXiv 1909.06335, 2019). ``zipf``: the label of rank r gets a share proportional to
+    r^-zipf (Zipf, "Human behavior and the principle of least effort", 1949); the ranks are drawn
+    once per seed. Exactly one of the three. Counts by largest remainder.
     """
 
     weights: Annotated[
         dict[str, PositiveFloat] | None, BeforeValidator(_names_as_text), Field(min_length=1)
     ] = None
     alpha: PositiveFloat | None = None
+    zipf: PositiveFloat | None = None
 
     @model_validator(mode="after")
-    def _one_of_the_two(self) -> Self:
-        if (self.weights is None) == (self.alpha is None):
-            given = "neither is" if self.weights is None else "both are"
+    def _one_of_the_three(self) -> Self:
+        given = [n for n in ("weights", "alpha", "zipf") if getattr(self, n) is not None]
+        if len(given) != 1:
+            said = f"{' and '.join(given)} are" if given else "none is"
             raise ValueError(
-                f"exactly one of 'weights' and 'alpha' must be given, here {given}; "
-                "for example weights: {LABEL: 1} or alpha: 0.5"
+                f"exactly one of 'weights', 'alpha' and 'zipf' must be given, here {said}; for "
+                "example weights: {LABEL: 1}, alpha: 0.5 or zipf: 1"
             )
         return self
 
@@ -71,6 +75,10 @@ class Skewed(Policy, name="skewed"):
 
     def proportions(self, pool: Pool, draw: Draw) -> dict[str, float]:
         """Return the weight of each label that may get documents."""
+        if self.zipf is not None:
+            order = draw.about(f"{draw.purpose}-zipf").order(pool.label_names).tolist()
+            rank = {pool.label_names[i]: place for place, i in enumerate(order, start=1)}
+            return {name: rank[name] ** -self.zipf for name in pool.label_names}
         if self.weights is None:
             alphas = np.full(len(pool.label_names), self.alpha, dtype=np.float64)
             drawn = draw.generator("dirichlet").dirichlet(alphas)

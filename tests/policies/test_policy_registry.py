@@ -77,9 +77,17 @@ def test_all_wrong_parameters_are_reported_with_their_places():
     assert parameter_problems("skewed", {"weights": {"a": 1}}) == []
 
 
-@pytest.mark.parametrize("params", [{}, {"weights": {"a": 1}, "alpha": 1}])
-def test_skewed_takes_exactly_one_of_weights_and_alpha(params):
-    with pytest.raises(BadInput, match="exactly one of 'weights' and 'alpha'"):
+@pytest.mark.parametrize(
+    ("params", "given"),
+    [
+        ({}, "none is"),
+        ({"weights": {"a": 1}, "alpha": 1}, "weights and alpha are"),
+        ({"zipf": 1, "alpha": 1}, "alpha and zipf are"),
+    ],
+)
+def test_skewed_takes_exactly_one_of_weights_alpha_and_zipf(params, given):
+    message = f"exactly one of 'weights', 'alpha' and 'zipf' must be given, here {given};"
+    with pytest.raises(BadInput, match=message):
         make_policy("skewed", params)
 
 

@@ -95,7 +95,7 @@ MISTAKES = [
      "8:3: policies.random: no policy is called 'randm'; did you mean 'random'?"),
     ("{use: random}", "{}", "8:3: policies.random.use: required, but missing"),
     ("use: random", "use: random, mix: equal",
-     "8:25: policies.random.mix: no parameter is called 'mix'; this policy has none"),
+     "8:25: policies.random.mix: no parameter is called 'mix'; known: 'filters'"),
     ("weights: {torch: 1}", "wieghts: {torch: 1}",
      "9:28: policies.one-class.wieghts: no parameter is called 'wieghts'; did you mean 'weights'?"),
     ("weights: {torch: 1}", "weights: 1:0:0:0", "9:28: policies.one-class.weights: *"),

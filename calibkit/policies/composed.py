@@ -1,0 +1,160 @@
+"""Policies made of policies: shares of a subset each, or turns until there are enough."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+
+from calibkit.identity import share_out
+from calibkit.policies.base import Policy
+from calibkit.policies.by_length import Longest
+from calibkit.policies.draw import Draw, Rows
+from calibkit.policies.nested import Part, labels_in, needs_of, select_part
+from calibkit.policies.pool import Pool
+from calibkit.policies.simple import Random
+
+
+class SharePart(BaseModel):
+    """A part of a mixture: a policy, and its share in proportion to the other parts' shares."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    policy: Part
+    share: PositiveFloat
+
+
+class Mixture(Policy, name="mixture"):
+    """Let several policies choose a share of the subset each, shuffled together.
+
+    ``parts``: a list of ``{policy: {use: NAME, ...}, share: POSITIVE NUMBER}``. Sizes by largest
+    remainder (ties to the first part). The parts choose one after the other, each from the
+    documents that those before it left, with the draw that it would have alone; so what it measures
+    against the pool (quantiles, candidates, labels) it measures against what is left. The order is
+    that of the keyed draw, which says nothing of the parts; where no part uses the seed, it is the
+    same for every seed.
+    """
+
+    parts: Annotated[list[SharePart], Field(min_length=1)]
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return half a random draw and half the longest documents."""
+        halves = (Random(), Longest())
+        return cls(parts=[SharePart(policy=policy, share=0.5) for policy in halves])
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on a parameter here
+        """What the parts need."""
+        return needs_of(part.policy for part in self.parts)
+
+    @property
+    def uses_seed(self) -> bool:  # type: ignore[override]  # depends on a parameter here
+        """Whether a part does."""
+        return any(part.policy.uses_seed for part in self.parts)
+
+    def labels_named(self) -> tuple[tuple[str, str], ...]:
+        """Return the labels that the parts' parameters mention."""
+        return tuple(
+            label
+            for i, part in enumerate(self.parts)
+            for label in labels_in(f"parts[{i}].policy", part.policy)
+        )
+
+    def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
+        """Return each part's share, chosen from what earlier parts left."""
+        pool.require_size(size, self.name)
+        left = np.arange(len(pool))
+        chosen: list[Rows] = []
+        for i, count in enumerate(self.sizes(size)):
+            if not count:
+                continue
+            where = f"{self.name}: parts[{i}], choosing from {len(left):,} of {len(pool):,}"
+            own = left[select_part(where, self.parts[i].policy, pool.take(left), count, draw)]
+            chosen.append(own)
+            left = np.setdiff1d(left, own, assume_unique=True)
+        order = draw if self.uses_seed else replace(draw, seed=0)
+        return order.shuffled(pool, np.concatenate(chosen))
+
+    def sizes(self, size: int) -> list[int]:
+        """Return how many of ``size`` documents each part chooses."""
+        digits = len(str(len(self.parts)))  # share_out breaks ties by name: names sort like parts
+        shares = {f"{i:0{digits}}": part.share for i, part in enumerate(self.parts)}
+        return list(share_out(size, shares).values())
+
+
+class Union(Policy, name="union"):
+    """Let several policies take turns until there are enough distinct documents.
+
+    ``parts``: a list of policies, ``{use: NAME, ...}``. Each part's documents come in its own
+    order; at its turn a part gives its first one that is not there yet. Each part is asked for as
+    many documents as it takes, at first an equal share (rounded up), and for more where others were
+    faster, all with the draw that it would have alone. Nested if all parts are. At most
+    O(parts x log size) choices.
+    """
+
+    parts: Annotated[list[Part], Field(min_length=1)]
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return the longest documents and a random draw, in turns."""
+        return cls(parts=[Longest(), Random()])
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on a parameter here
+        """What the parts need."""
+        return needs_of(self.parts)
+
+    @property
+    def nested(self) -> bool:  # type: ignore[override]  # depends on a parameter here
+        """Whether all parts are."""
+        return all(part.nested for part in self.parts)
+
+    @property
+    def uses_seed(self) -> bool:  # type: ignore[override]  # depends on a parameter here
+        """Whether a part does."""
+        return any(part.uses_seed for part in self.parts)
+
+    def labels_named(self) -> tuple[tuple[str, str], ...]:
+        """Return the labels that the parts' parameters mention."""
+        return tuple(
+            label for i, part in enumerate(self.parts) for label in labels_in(f"parts[{i}]", part)
+        )
+
+    def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
+        """Return the parts' documents in turn, each document once."""
+        pool.require_size(size, self.name)
+        many = len(self.parts)
+        asked = [min(size, -(-size // many))] * many
+        given = [self._asked(pool, i, asked[i], draw) for i in range(many)]
+        while True:
+            taken, short = taking_turns(given, size)
+            if short is None:
+                return taken
+            missing = size - len(taken)
+            asked[short] = min(size, asked[short] + max(-(-missing // many), asked[short] // 2))
+            given[short] = self._asked(pool, short, asked[short], draw)
+
+    def _asked(self, pool: Pool, i: int, count: int, draw: Draw) -> Rows:
+        return select_part(f"{self.name}: parts[{i}]", self.parts[i], pool, count, draw)
+
+
+def taking_turns(given: list[Rows], size: int) -> tuple[Rows, int | None]:
+    """Return up to ``size`` distinct rows, the lists in turn, and who had nothing left to give.
+
+    At its turn a list gives its first row that nobody gave before. The second value is None when
+    there are ``size`` rows, otherwise the position of the list at whose turn it ended.
+    """
+    taken: dict[int, None] = {}
+    waiting = [iter(rows.tolist()) for rows in given]
+    while len(taken) < size:
+        for i, own in enumerate(waiting):
+            row = next((row for row in own if row not in taken), None)
+            if row is None:
+                return np.array(list(taken), dtype=np.intp), i
+            taken[row] = None
+            if len(taken) == size:
+                break
+    return np.array(list(taken), dtype=np.intp), None
