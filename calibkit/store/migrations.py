@@ -37,6 +37,7 @@ def new_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, "who made the documents of the split synthetic", new_tables),
+    Migration(3, "coverage cards of subsets", new_tables),
 )
 """All steps, in order, ``to`` counting from ``FIRST_VERSION + 1`` without gaps."""
 

@@ -115,6 +115,28 @@ CREATE TABLE IF NOT EXISTS synthetic_documents (
     PRIMARY KEY (request_key, doc_id)
 );
 
+CREATE TABLE IF NOT EXISTS subset_cards (
+    subset_id  VARCHAR,
+    pool       VARCHAR,
+    share      DOUBLE,
+    model_id   VARCHAR,
+    draws      INTEGER,
+    version    INTEGER,
+    metric     VARCHAR,
+    site       VARCHAR,
+    ordinal    INTEGER,
+    value      DOUBLE,
+    low        DOUBLE,
+    median     DOUBLE,
+    high       DOUBLE,
+    rank       DOUBLE,
+    verdict    VARCHAR CHECK (verdict IN ('low', 'inside', 'high')),
+    is_bad     BOOLEAN,
+    reason     VARCHAR,
+    created_at TIMESTAMP,
+    PRIMARY KEY (subset_id, pool, share, model_id, draws, version, metric, site)
+);
+
 -- ------------------------------------------------------------------------ models and test sets
 
 CREATE TABLE IF NOT EXISTS models (
@@ -675,6 +697,103 @@ LEFT JOIN documents
       AND documents.split = 'synthetic'
 ORDER BY corpus, made.generator, made.seed, asked.size, made.request_key, chosen.position;
 
+-- The lines of the cards that count: those of the newest metrics, and of the most random draws.
+CREATE OR REPLACE VIEW core.cards AS
+SELECT *
+FROM subset_cards
+QUALIFY dense_rank() OVER (
+    PARTITION BY subset_id, pool, share, model_id ORDER BY version DESC, draws DESC
+) = 1;
+
+CREATE OR REPLACE VIEW coverage_cards AS
+WITH asked AS (
+    SELECT subset_id, string_agg(DISTINCT policy, ', ' ORDER BY policy) AS policies
+    FROM subset_requests
+    GROUP BY subset_id
+),
+kinds AS (SELECT model_id, any_value(kind) AS model_kind FROM models GROUP BY model_id),
+shown AS (SELECT DISTINCT subset_id, pool, share, model_id FROM core.cards),
+lines AS (  -- a card under a model has the lines that take none as well
+    SELECT shown.subset_id, shown.pool, shown.share, shown.model_id AS of_model, card.*
+        EXCLUDE (subset_id, pool, share)
+    FROM shown
+    JOIN core.cards AS card
+      ON card.subset_id = shown.subset_id AND card.pool = shown.pool AND card.share = shown.share
+     AND card.model_id IN ('', shown.model_id)
+),
+wide AS (
+    SELECT subset_id, pool, share, of_model AS model_id,
+           any_value(draws) FILTER (model_id = of_model) AS draws,
+           max(value) FILTER (metric = 'label_chi_square') AS label_chi_square,
+           max(value) FILTER (metric = 'label_distance')   AS label_distance,
+           max(value) FILTER (metric = 'length_p10')       AS length_p10,
+           max(value) FILTER (metric = 'length_p50')       AS length_p50,
+           max(value) FILTER (metric = 'length_p90')       AS length_p90,
+           max(value) FILTER (metric = 'tokens_kept')      AS tokens_kept,
+           max(value) FILTER (metric = 'types_covered')    AS types_covered,
+           max(value) FILTER (metric = 'tokens_covered')   AS tokens_covered,
+           max(value) FILTER (metric = 'oov_share')        AS oov_share,
+           max(value) FILTER (metric = 'mmd')              AS mmd,
+           max(value) FILTER (metric = 'near_copies')      AS near_copies,
+           max(value) FILTER (metric = 'in_test')          AS in_test,
+           max(value) FILTER (metric = 'near_test')        AS near_test,
+           max(value) FILTER (metric = 'range_covered' AND site = '')  AS range_covered,
+           min(value) FILTER (metric = 'range_covered' AND site <> '') AS worst_range_covered,
+           max(value) FILTER (metric = 'clip_rate' AND site = '')      AS clip_rate,
+           max(value) FILTER (metric = 'clip_rate' AND site <> '')     AS worst_clip_rate,
+           arg_max(site, value) FILTER (metric = 'clip_rate' AND site <> '') AS worst_site,
+           max(value) FILTER (metric = 'log_det')          AS log_det,
+           max(value) FILTER (metric = CASE of_model WHEN '' THEN 'outside' ELSE 'outside_all' END)
+               AS outside,
+           list(metric ORDER BY model_id, ordinal) FILTER (
+               is_bad AND site = '' AND metric NOT IN ('outside', 'outside_all')
+           ) AS bad,
+           max(created_at) AS created_at
+    FROM lines
+    GROUP BY subset_id, pool, share, of_model
+)
+SELECT wide.subset_id, corpora.name AS corpus, subsets.size, asked.policies, wide.pool,
+       wide.share, nullif(wide.model_id, '') AS model_id, kinds.model_kind,
+       wide.* EXCLUDE (subset_id, pool, share, model_id, bad, created_at),
+       coalesce(wide.bad, []) AS bad, wide.created_at
+FROM wide
+JOIN subsets USING (subset_id)
+LEFT JOIN corpora USING (corpus_id)
+LEFT JOIN asked USING (subset_id)
+LEFT JOIN kinds ON kinds.model_id = wide.model_id
+ORDER BY corpus, asked.policies, subsets.size, wide.subset_id, wide.pool, wide.share,
+         wide.model_id;
+
+-- A cell's card is that under its own float model. Where a subset was held against several pools,
+-- the one of the float model's share counts, then the training split.
+CREATE OR REPLACE VIEW core.cell_cards AS
+WITH measured AS (SELECT DISTINCT subset_id, model_id FROM cells),
+trained AS (SELECT model_id, any_value(share) AS share FROM models GROUP BY model_id)
+SELECT measured.model_id AS cell_model_id, card.*
+FROM measured
+JOIN core.cards AS card
+  ON card.subset_id = measured.subset_id AND card.model_id IN ('', measured.model_id)
+LEFT JOIN trained ON trained.model_id = measured.model_id
+QUALIFY dense_rank() OVER (
+    PARTITION BY measured.subset_id, measured.model_id, card.model_id
+    ORDER BY card.share IS DISTINCT FROM trained.share, card.pool <> 'train', card.pool, card.share
+) = 1;
+
+CREATE OR REPLACE VIEW card_vs_drop AS
+SELECT r.corpus, r.recipe, r.model, r.model_kind, r.model_seed, r.policy, r.policy_kind, r.size,
+       r.seed, r.bits, r.rounding, r.preset, r.scheme_id,
+       card.metric, card.value, card.low, card.median, card.high, card.rank, card.verdict,
+       card.is_bad, r.accuracy, r.float_accuracy, r.accuracy_drop, r.macro_f1_drop,
+       r.nll - r.float_nll AS nll_rise, card.pool, card.share, card.draws, r.cell_id, r.subset_id,
+       cells.model_id
+FROM results AS r
+JOIN cells ON cells.cell_id = r.cell_id
+JOIN core.cell_cards AS card
+  ON card.subset_id = r.subset_id AND card.cell_model_id = cells.model_id AND card.site = ''
+WHERE r.noise_kind = 'none'
+ORDER BY r.recipe, r.model, r.model_seed, r.policy, r.size, r.seed, r.bits DESC, r.rounding,
+         r.scheme_id, card.model_id, card.ordinal;
+
 -- A cell is done when every noise level of its recipe is there.
 CREATE OR REPLACE VIEW core.state AS
 WITH levels AS (
@@ -757,6 +876,8 @@ COMMENT ON TABLE subset_profiles IS
     'One row per subset: its lengths, coverage and label mix. Shown by the view subset_profile.';
 COMMENT ON TABLE synthetic_documents IS
     'One row per made document and request for a subset that made it: by which generator, from what. The texts are documents of the split synthetic. Shown by the view synthetic.';
+COMMENT ON TABLE subset_cards IS
+    'One row per line of a coverage card: subset, what it was held against (pool, share, draws, version of the metrics), float model ( for lines that take none), metric and activation site ( for the mean over sites and for metrics without). Columns as in the view card_vs_drop. Shown by the view coverage_cards.';
 COMMENT ON TABLE models IS
     'One row per trained float model; model_key is the hash of its inputs, model_id that of its weights.';
 COMMENT ON TABLE test_sets IS
@@ -797,6 +918,10 @@ COMMENT ON VIEW core.measured_baselines IS
 COMMENT ON VIEW core.measured_labels IS 'Internal: label evaluations at the levels of a recipe.';
 COMMENT ON VIEW core.shifts IS
     'Internal: mean KS D over sites between float and quantized values, per cell.';
+COMMENT ON VIEW core.cards IS
+    'Internal: the cards that count, of the newest metrics and the most random draws.';
+COMMENT ON VIEW core.cell_cards IS
+    'Internal: the cards of the subsets of cells, under the cells'' own float models.';
 COMMENT ON VIEW core.state IS 'Internal: planned cells with whether they are done or failed.';
 COMMENT ON MACRO TABLE compare IS
     'compare(a, b): one row per (corpus, recipe, model, size, bits, rounding, scheme_id, noise_kind, noise): how much better policy a is than policy b (aliases of a recipe). Pairs share model_seed and seed; gain = mean of accuracy(a) - accuracy(b) over draws, positive = a is better; sd over draws; draws = distinct sets of compared subsets (seeds that gave the same subsets count once; a draw is first averaged over its float models); wins = pairs with a better; pairs = distinct pairs; ci_low, ci_high = 95 % Student t over draws, NULL when draws < 2.';
@@ -1095,6 +1220,105 @@ COMMENT ON COLUMN synthetic.made_from IS
 COMMENT ON COLUMN synthetic.doc_id IS
     'Hash of label, text and occurrence; equal texts of a label are one document.';
 COMMENT ON COLUMN synthetic.created_at IS 'When it was first asked for (UTC).';
+
+COMMENT ON VIEW coverage_cards IS
+    'One row per subset, pool and float model: its coverage card, the values only; `calibkit profile` shows them beside random draws of the same size, and the table subset_cards has those and every activation site. model_id is NULL on the row of the card that takes no model; on the others, the metrics of text are repeated. NULL: not defined, reason in subset_cards.';
+COMMENT ON COLUMN coverage_cards.subset_id IS
+    'Hash of the ordered calibration documents; `calibkit show` takes it.';
+COMMENT ON COLUMN coverage_cards.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN coverage_cards.size IS 'Calibration documents in the subset (count).';
+COMMENT ON COLUMN coverage_cards.policies IS
+    'Registry names of the policies that chose this subset, comma-separated.';
+COMMENT ON COLUMN coverage_cards.pool IS 'Split whose documents it is held against.';
+COMMENT ON COLUMN coverage_cards.share IS
+    'Share of the corpus that the pool is taken from, in (0, 1].';
+COMMENT ON COLUMN coverage_cards.model_id IS
+    'Hash of the float model that the documents were looked at through; NULL = none.';
+COMMENT ON COLUMN coverage_cards.model_kind IS 'discriminative or generative; NULL = no model.';
+COMMENT ON COLUMN coverage_cards.draws IS 'Random draws that it was compared with (count).';
+COMMENT ON COLUMN coverage_cards.label_chi_square IS
+    'Pearson''s chi-square of its label counts against the pool''s mix; high is bad.';
+COMMENT ON COLUMN coverage_cards.label_distance IS
+    'Total variation distance between its and the pool''s label mix, in [0, 1]; high is bad.';
+COMMENT ON COLUMN coverage_cards.length_p10 IS '10th percentile of document length (tokens).';
+COMMENT ON COLUMN coverage_cards.length_p50 IS 'Median document length (tokens).';
+COMMENT ON COLUMN coverage_cards.length_p90 IS '90th percentile of document length (tokens).';
+COMMENT ON COLUMN coverage_cards.tokens_kept IS
+    'Share of its tokens that are left after documents are cut, in [0, 1]; low is bad.';
+COMMENT ON COLUMN coverage_cards.types_covered IS
+    'Share of the vocabulary''s types that occur in it, in [0, 1]; low is bad.';
+COMMENT ON COLUMN coverage_cards.tokens_covered IS
+    'Share of the pool''s known tokens whose type occurs in it, in [0, 1]; low is bad.';
+COMMENT ON COLUMN coverage_cards.oov_share IS
+    'Share of its tokens outside the vocabulary, in [0, 1]; high is bad.';
+COMMENT ON COLUMN coverage_cards.mmd IS
+    'Maximum mean discrepancy between its and the pool''s TF-IDF vectors (RBF kernel), in [0, 1.42]; high is bad.';
+COMMENT ON COLUMN coverage_cards.near_copies IS
+    'Share of its documents that have a near copy among the others, in [0, 1]; high is bad.';
+COMMENT ON COLUMN coverage_cards.in_test IS
+    'Share of its documents whose text stands in the test split, in [0, 1]; anything above 0 is bad.';
+COMMENT ON COLUMN coverage_cards.near_test IS
+    'Share of its documents that have a near copy in the test split, in [0, 1]; high is bad.';
+COMMENT ON COLUMN coverage_cards.range_covered IS
+    'Share of the pool''s range from p0.1 to p99.9 that its values cover, mean over activation sites, in [0, 1]; low is bad.';
+COMMENT ON COLUMN coverage_cards.worst_range_covered IS
+    'The same at the activation site where it is lowest.';
+COMMENT ON COLUMN coverage_cards.clip_rate IS
+    'Share of the pool''s values outside of its own, mean over activation sites, in [0, 1]: what a quantizer of its range would clip at least; high is bad.';
+COMMENT ON COLUMN coverage_cards.worst_clip_rate IS
+    'The same at the activation site where it is highest.';
+COMMENT ON COLUMN coverage_cards.worst_site IS 'Activation site of worst_clip_rate.';
+COMMENT ON COLUMN coverage_cards.log_det IS
+    'Log determinant of the mean Gram matrix of what the linear layer reads, in directions that make the pool''s 0; low is bad.';
+COMMENT ON COLUMN coverage_cards.outside IS
+    'How many of its metrics are outside the 5-95 % range of random draws (count).';
+COMMENT ON COLUMN coverage_cards.bad IS
+    'Names of the metrics that are outside on the side that is bad (list).';
+COMMENT ON COLUMN coverage_cards.created_at IS 'When it was measured (UTC).';
+
+COMMENT ON VIEW card_vs_drop IS
+    'One row per (recipe, model, model_seed, policy, size, seed, cell) and metric of the coverage card of its subset, under its own float model: does the card predict the drop? Clean documents only. Rank correlation (Spearman) of each metric with the drop, cells of one scheme and size together: WITH ranked AS (SELECT *, rank() OVER (PARTITION BY recipe, model, size, scheme_id, metric ORDER BY value) + (count(*) OVER (PARTITION BY recipe, model, size, scheme_id, metric, value) - 1) / 2 AS of_value, rank() OVER (PARTITION BY recipe, model, size, scheme_id, metric ORDER BY accuracy_drop) + (count(*) OVER (PARTITION BY recipe, model, size, scheme_id, metric, accuracy_drop) - 1) / 2 AS of_drop FROM card_vs_drop WHERE value IS NOT NULL) SELECT recipe, model, size, bits, metric, corr(of_value, of_drop) AS spearman, count(*) AS cells, count(DISTINCT subset_id) AS subsets FROM ranked GROUP BY ALL ORDER BY abs(spearman) DESC NULLS LAST. Cells of several float models share subsets: count subsets, not cells.';
+COMMENT ON COLUMN card_vs_drop.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN card_vs_drop.recipe IS 'Name of the recipe; its latest version is shown.';
+COMMENT ON COLUMN card_vs_drop.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN card_vs_drop.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN card_vs_drop.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN card_vs_drop.policy IS
+    'The recipe''s alias of the policy that chose the calibration subset.';
+COMMENT ON COLUMN card_vs_drop.policy_kind IS 'Registry name of the policy.';
+COMMENT ON COLUMN card_vs_drop.size IS 'Calibration documents in the subset (count).';
+COMMENT ON COLUMN card_vs_drop.seed IS 'Seed of the calibration draw.';
+COMMENT ON COLUMN card_vs_drop.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN card_vs_drop.rounding IS 'How weights are rounded: nearest, gpfq, ...';
+COMMENT ON COLUMN card_vs_drop.preset IS 'Quantization preset that the scheme starts from.';
+COMMENT ON COLUMN card_vs_drop.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN card_vs_drop.metric IS
+    'Line of the card, a column of coverage_cards; means over activation sites. outside, outside_all: how many metrics of text, or all, are outside of their range.';
+COMMENT ON COLUMN card_vs_drop.value IS 'Its value for the subset; unit as in coverage_cards.';
+COMMENT ON COLUMN card_vs_drop.low IS
+    '5th percentile over random draws of the same size from the same pool.';
+COMMENT ON COLUMN card_vs_drop.median IS 'Median over the random draws.';
+COMMENT ON COLUMN card_vs_drop.high IS '95th percentile over the random draws.';
+COMMENT ON COLUMN card_vs_drop.rank IS
+    'Share of the random draws that are below value, equal ones counted half, in [0, 1].';
+COMMENT ON COLUMN card_vs_drop.verdict IS 'low, inside or high: where value is beside low and high.';
+COMMENT ON COLUMN card_vs_drop.is_bad IS
+    'Whether it is on the side of the random draws on which a subset is worse off.';
+COMMENT ON COLUMN card_vs_drop.accuracy IS 'Accuracy of the cell on clean documents, in [0, 1].';
+COMMENT ON COLUMN card_vs_drop.float_accuracy IS 'Accuracy of the float model, in [0, 1].';
+COMMENT ON COLUMN card_vs_drop.accuracy_drop IS
+    'float_accuracy - accuracy; positive = quantization made it worse.';
+COMMENT ON COLUMN card_vs_drop.macro_f1_drop IS 'Float macro-F1 - macro_f1; positive = worse.';
+COMMENT ON COLUMN card_vs_drop.nll_rise IS
+    'nll - float_nll, in nats (see results); positive = worse.';
+COMMENT ON COLUMN card_vs_drop.pool IS 'Split whose documents the subset is held against.';
+COMMENT ON COLUMN card_vs_drop.share IS
+    'Share of the corpus that the pool is taken from, in (0, 1].';
+COMMENT ON COLUMN card_vs_drop.draws IS 'Random draws that it was compared with (count).';
+COMMENT ON COLUMN card_vs_drop.cell_id IS 'Hash of what decides the numbers; equal cells share it.';
+COMMENT ON COLUMN card_vs_drop.subset_id IS
+    'Hash of the ordered calibration documents; `calibkit show` takes it.';
+COMMENT ON COLUMN card_vs_drop.model_id IS 'Hash of the float model''s weights.';
 
 COMMENT ON VIEW progress IS
     'One row per recipe, in its latest version: planned = done + failed + missing. Done means measured under every noise level; `evaluate` also wants the distributions and float rows that the recipe asks for.';

@@ -19,6 +19,8 @@ VIEWS = [
     "weight_shift",
     "activation_shift",
     "subset_profile",
+    "coverage_cards",
+    "card_vs_drop",
     "synthetic",
     "progress",
     "failed",
