@@ -1,0 +1,255 @@
+"""What coverage cards look at, from the store: a pool's documents and a subset's, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibkit.corpora.text import tokenize
+from calibkit.corpora.vocabulary import SPECIALS
+from calibkit.curate.encoding import Content, Encoder, Library, artefacts_of, kept
+from calibkit.curate.features import Tell, untold
+from calibkit.curate.float_models import ModelArtefact, load_model
+from calibkit.curate.needs import pool_with
+from calibkit.curate.seen_by_model import one_thread
+from calibkit.errors import BadInput, Infeasible
+from calibkit.identity import content_id
+from calibkit.models.settings import settings_from
+from calibkit.policies import Draw, Pool, minhash
+from calibkit.policies.card.copies import NEAR
+from calibkit.policies.card.documents import CardDocuments, Reference
+from calibkit.policies.card.sites import SiteReference
+from calibkit.policies.mmd import SAMPLE, FourierKernel, fourier_kernel
+from calibkit.ragged import Ragged
+
+NEW_TEXT = "the subset has documents that are not in the pool, which vectors are made for"
+NO_TEST = "the corpus has no test split"
+
+
+@dataclass(frozen=True)
+class CardInputs:
+    """What cards of one kind need: the pool's documents, what it is like, and what is missing.
+
+    model: through which documents are looked at, or None. reasons: why something is not known, by
+    the name of the array; where the pool lacks it, its subsets do too.
+    """
+
+    pool: Pool
+    documents: CardDocuments
+    reference: Reference
+    reasons: dict[str, str]
+    model: ModelArtefact | None = None
+
+
+@dataclass
+class CardSource:
+    """The documents of one corpus version, share and pool, read and looked at once.
+
+    tell: is told what is computed, where the store lacks it and it takes a while.
+    """
+
+    library: Library
+    split: str
+    tell: Tell = untold
+
+    # ------------------------------------------------------------------------------------ pools
+
+    @cached_property
+    def text(self) -> CardInputs:
+        """What the cards without a model need."""
+        known, names = self.library.index(self.split), self.library.corpus.labels
+        bare = Pool(known.ids, tuple(names[i] for i in known.label_ids), known.tokens)
+        if not len(bare):
+            raise Infeasible(
+                f"the pool {self.split!r} of corpus {self.library.corpus.name!r} has no document "
+                "outside of the test split; there is nothing to hold a subset against"
+            )
+        pool = self._pool_with(bare, "tokens", "minhash")
+        reasons = {} if self._has_test else {"in_test": NO_TEST, "near_test": NO_TEST}
+        kernel = features = None
+        try:
+            kernel, features = self._features(bare)
+        except Infeasible as error:  # no text has a word
+            reasons["features"] = str(error)
+        assert pool.tokens is not None
+        documents = CardDocuments(
+            label_ids=known.label_ids,
+            lengths=known.tokens,
+            tokens=pool.tokens,
+            features=features,
+            signatures=pool.arrays["minhash"],
+        )
+        if self._has_test:
+            similar = self._pool_with(bare, "near-test").arrays["near-test"]
+            documents = self._beside_test(documents, self._pool_texts, similar)
+        reference = Reference.of(
+            documents,
+            labels=len(names),
+            vocabulary_types=len(self._encoder.vocabulary) - len(SPECIALS),
+            kernel=kernel,
+        )
+        return CardInputs(pool, documents, reference, reasons)
+
+    def under(self, model: ModelArtefact) -> CardInputs:
+        """Return what the metrics under a float model need, and nothing else.
+
+        Raises BadInput for a model that was trained on other text.
+        """
+        text = self.text
+        pool = self._pool_with(text.pool, "ranges", "gram", model=model)
+        kind, tokens = model.settings.kind, self._read_by(model, self._pool_texts)
+        documents = replace(
+            text.documents,
+            features=None,
+            signatures=None,
+            in_test=None,
+            near_test=None,
+            ranges=pool.arrays["ranges"],
+            gram=pool.arrays["gram"],
+            inputs=_inputs(kind, tokens),
+        )
+        reference = replace(text.reference, sites=self._sites(model, tokens))
+        return CardInputs(text.pool, documents, reference, {}, model)
+
+    # ---------------------------------------------------------------------------------- subsets
+
+    def subset(
+        self, doc_ids: Sequence[str], given: CardInputs
+    ) -> tuple[CardDocuments, dict[str, str]]:
+        """Return the documents of a subset, and why what is not known of them is not.
+
+        Those of the pool are looked up; where some are not in the pool, such as documents that
+        somebody wrote, all are looked at by their texts alone.
+        """
+        row_of = {doc_id: row for row, doc_id in enumerate(given.pool.doc_ids)}
+        rows = [row_of.get(doc_id, -1) for doc_id in doc_ids]
+        if -1 not in rows:  # in the order of ids, so that sums are those of the draws
+            return given.documents.take(np.sort(np.array(rows, dtype=np.intp))), given.reasons
+        return self._new(doc_ids, given)
+
+    def _new(
+        self, doc_ids: Sequence[str], given: CardInputs
+    ) -> tuple[CardDocuments, dict[str, str]]:
+        found = self.library.by_id(sorted(doc_ids))
+        documents = CardDocuments(
+            label_ids=found.label_ids,
+            lengths=np.array([len(tokenize(text)) for text in found.texts], dtype=np.int64),
+            tokens=self._encoder.encode(found.texts),
+        )
+        if given.model is None:
+            mine = minhash.signatures(found.texts)
+            documents = replace(documents, signatures=mine)
+            if self._has_test:
+                theirs = minhash.signatures(self._test_texts)
+                similar = minhash.nearest_similarity(mine, theirs)
+                documents = self._beside_test(documents, found.texts, similar)
+            return documents, given.reasons | {"features": NEW_TEXT}
+        ranges = self._ranges(given.model, self._read_by(given.model, found.texts))
+        return replace(documents, ranges=ranges), given.reasons | {"gram": NEW_TEXT}
+
+    # ------------------------------------------------------------------------------------- text
+
+    def _pool_with(self, pool: Pool, *needs: str, model: ModelArtefact | None = None) -> Pool:
+        return pool_with(needs, pool, self.library, self.split, model, tell=self.tell)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder.of(self.library, settings_from("discriminative", {}))
+
+    @property
+    def _pool_texts(self) -> tuple[str, ...]:
+        return self.library.split(self.split, leave_out_in_test=True).texts
+
+    @property
+    def _has_test(self) -> bool:
+        return "test" in self.library.corpus.documents
+
+    @cached_property
+    def _test_texts(self) -> tuple[str, ...]:
+        """The whole test split, whatever the share of it that is measured on."""
+        return Library(self.library.store, self.library.corpus, 1.0).split("test").texts
+
+    def _features(self, bare: Pool) -> tuple[FourierKernel, NDArray[np.int8]]:
+        vectors = self._pool_with(bare, "vectors").arrays["vectors"]
+        draw = Draw(0, "mmd")
+        sample = draw.order(bare.doc_ids)[:SAMPLE]
+        kernel = fourier_kernel(vectors, sample, draw.generator("frequencies"))
+        return kernel, kernel.steps(vectors)
+
+    def _beside_test(
+        self, documents: CardDocuments, texts: Sequence[str], similar: NDArray[np.float32]
+    ) -> CardDocuments:
+        """Return the documents with whether they, or near copies of them, stand in test.
+
+        similar: each document's largest similarity to a test document.
+        """
+        test_texts = set(self._test_texts)
+        same = np.array([text in test_texts for text in texts], dtype=bool)
+        return replace(documents, in_test=same, near_test=(similar >= NEAR) | same)
+
+    # ------------------------------------------------------------------------------------ models
+
+    def _read_by(self, model: ModelArtefact, texts: Sequence[str]) -> Ragged:
+        return Encoder.of(self.library, model.settings).encode(texts)
+
+    def _ranges(self, model: ModelArtefact, tokens: Ragged) -> NDArray[np.float32]:
+        from calibkit.engine.documents import document_ranges
+
+        weights = load_model(self.library, model).tensors
+        with one_thread():
+            return document_ranges(model.settings.kind, weights, tokens)
+
+    def _sites(self, model: ModelArtefact, tokens: Ragged) -> dict[str, SiteReference]:
+        """Return what the pool's values are like at each site, by one pass that is kept."""
+        from calibkit.quantize.estimators import Histogram
+        from calibkit.quantize.sites import ACTIVATION_SITES
+
+        names = ACTIVATION_SITES[model.settings.kind]
+        library = self.library
+        source = [library.corpus.corpus_id, library.share, self.split]
+        key = content_id("artefact", ["site-histograms", 1, model.id, *source])
+
+        def observe() -> Content:
+            from calibkit.engine.statistics import collect_statistics
+
+            self.tell(f"observing {len(tokens):,} documents through {model.called}: histograms")
+            kind, weights = model.settings.kind, load_model(library, model).tensors
+            with one_thread():
+                seen = collect_statistics(kind, weights, tokens, percentile=100.0)
+            tensors: dict[str, NDArray[Any]] = {}
+            for name in names:
+                tensors[f"{name}/levels"] = seen[name].histogram.levels
+                tensors[f"{name}/counts"] = seen[name].histogram.counts
+            return tensors, {}
+
+        stored = kept(artefacts_of(library.store), "feature", key, observe).tensors
+        return {
+            name: SiteReference.of(Histogram(stored[f"{name}/levels"], stored[f"{name}/counts"]))
+            for name in names
+        }
+
+
+def _inputs(kind: str, tokens: Ragged) -> NDArray[np.float64]:
+    """Return how many inputs of the linear layer each document's Gram matrix stands for.
+
+    As `calibkit.engine.document_grams` sums them: of the generative model one at every position
+    that it reads; the discriminative one's single input counts as the mean number of tokens.
+    """
+    lengths = tokens.lengths.astype(np.float64)
+    return lengths - 1 if kind == "generative" else np.full(len(lengths), lengths.mean())
+
+
+def check_same_text(library: Library, model: ModelArtefact, corpus_id: str | None) -> None:
+    """Raise BadInput for a model that was trained on another corpus than the subset's."""
+    if corpus_id != library.corpus.corpus_id:
+        corpus = library.corpus
+        raise BadInput(
+            f"the model {model.id} was trained on another corpus than {corpus.name!r}, version "
+            f"{corpus.version}, which the subset is from; name a model of that corpus "
+            "(`calibkit list models` shows them)"
+        )
