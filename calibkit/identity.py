@@ -86,22 +86,37 @@ def draw_key(seed: int, purpose: str, doc_id: str) -> str:
 
     The same text that DuckDB's md5() gives, so that a draw can be made in SQL or in Python.
     """
-    return hashlib.md5(
-        f"calibkit1:{seed}:{purpose}:{doc_id}".encode(), usedforsecurity=False
-    ).hexdigest()
+    text = draw_prefix(seed, purpose) + doc_id
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def draw_prefix(seed: int, purpose: str) -> str:
+    """Return what stands before the document id in the text that `draw_key` hashes."""
+    return f"calibkit1:{seed}:{purpose}:"
 
 
 def draw_order(seed: int, purpose: str, doc_ids: Sequence[str]) -> NDArray[np.intp]:
     """Return the rows of ``doc_ids`` in the order of a keyed draw: ORDER BY key, doc_id."""
-    keys = [(draw_key(seed, purpose, d), d) for d in doc_ids]
-    return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.intp)
+    keys = _draw_keys(seed, purpose, doc_ids)
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    ranked = keys[order]
+    if (ranked[1:] == ranked[:-1]).all(axis=1).any():  # the ids decide
+        listed = [(*key, doc_id) for key, doc_id in zip(keys.tolist(), doc_ids, strict=True)]
+        order = np.array(sorted(range(len(listed)), key=listed.__getitem__))
+    return order.astype(np.intp, copy=False)
 
 
 def draw_uniform(seed: int, purpose: str, doc_ids: Sequence[str]) -> NDArray[np.float64]:
     """Return one number in (0, 1) per document id, keyed like draw_key (52 bits)."""
-    scale = 2.0**-52
-    raw = [int(draw_key(seed, purpose, d)[:13], 16) for d in doc_ids]
-    return (np.array(raw, dtype=np.float64) + 0.5) * scale
+    first = _draw_keys(seed, purpose, doc_ids)[:, 0] >> np.uint64(12)
+    return np.asarray((first.astype(np.float64) + 0.5) * 2.0**-52)
+
+
+def _draw_keys(seed: int, purpose: str, doc_ids: Sequence[str]) -> NDArray[np.uint64]:
+    """Return the draw keys as numbers, uint64 (n, 2): the upper and the lower 16 hex digits."""
+    prefix, md5 = draw_prefix(seed, purpose), hashlib.md5
+    raw = b"".join([md5((prefix + d).encode(), usedforsecurity=False).digest() for d in doc_ids])
+    return np.frombuffer(raw, dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
 
 def keyed_generator(seed: int, *purpose: str) -> np.random.Generator:

@@ -53,7 +53,7 @@ class Draw:
     def ranked(self, pool: Pool, rows: Rows | None = None) -> Rows:
         """Return ``rows`` of the pool (default: all of them) in the order of the draw."""
         if rows is None:
-            return self.order(pool.doc_ids)
+            return self.order(pool.doc_ids) if pool.ranking is None else pool.ranking(self)
         return rows[self.order(pool.ids(rows))]
 
     def first(self, pool: Pool, rows: Rows, count: int) -> Rows:
