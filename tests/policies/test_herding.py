@@ -14,6 +14,7 @@ from calibkit.identity import keyed_generator
 from calibkit.policies import Draw, Herding, Pool, make_policy
 from calibkit.policies.herding import herding_order
 from calibkit.policies.mmd import fourier_kernel, mmd
+from calibkit.testing import check_policy
 
 STEPS = hnp.arrays(
     np.int8, st.tuples(st.integers(1, 7), st.integers(1, 4)), elements=st.integers(-127, 127)
@@ -140,3 +141,8 @@ def test_dims_is_even_and_at_most_1024(dims):
     with pytest.raises(BadInput, match=f"herding: dims is {dims}; it must be"):
         make_policy("herding", {"dims": dims})
     assert make_policy("herding").params() == {"dims": 512, "features": "tfidf-svd"}
+
+
+@pytest.mark.parametrize("policy", [Herding(features="given", dims=2), Herding(candidates=100)])
+def test_the_contract_holds_for_other_parameters_too(policy, pool):
+    check_policy(policy, pool)
