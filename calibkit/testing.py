@@ -5,6 +5,8 @@
     @pytest.mark.parametrize("check", calibkit.testing.CHECKS)
     def test_my_policy_keeps_the_contract(check):
         check(calibkit.testing.example_policy("mine"), calibkit.testing.example_pool())
+
+``check_generator`` does the same for what makes documents.
 """
 
 from __future__ import annotations
@@ -18,7 +20,18 @@ from numpy.typing import NDArray
 
 from calibkit.errors import BadInput, Infeasible
 from calibkit.identity import keyed_generator
-from calibkit.policies import Draw, Policy, Pool, Rows, find_policy, make_policy, select
+from calibkit.policies import (
+    Draw,
+    Generator,
+    Policy,
+    Pool,
+    Rows,
+    Source,
+    find_policy,
+    make_policy,
+    select,
+)
+from calibkit.policies.generator_checks import GENERATOR_CHECKS, ExampleSource
 from calibkit.ragged import Ragged
 
 SIZES = (1, 16, 64)
@@ -74,6 +87,24 @@ def check_policy(policy: str | Policy, pool: Pool | None = None) -> None:
         policy = example_policy(policy)
     for check in CHECKS:
         check(policy, pool if pool is not None else example_pool())
+
+
+def check_generator(
+    generator: str | Generator, pool: Pool | None = None, source: Source | None = None
+) -> None:
+    """Raise AssertionError, saying what is wrong, unless the generator keeps the whole contract.
+
+    ``generator`` is a registry name (its ``example()`` is checked) or an instance. ``pool`` and
+    ``source`` replace ``example_pool()`` and ``ExampleSource``, which has made-up texts.
+    """
+    if isinstance(generator, str):
+        found = find_policy(generator).example()
+        if not isinstance(found, Generator):
+            raise AssertionError(f"{generator!r} chooses documents, it does not make any")
+        generator = found
+    pool = example_pool() if pool is None else pool
+    for check in GENERATOR_CHECKS:
+        check(generator, pool, source or ExampleSource(pool))
 
 
 def check_declaration(policy: Policy, pool: Pool) -> None:

@@ -260,10 +260,11 @@ def _show_plan(plan: Plan, output: Output) -> None:
         f"{counts['planned']:,} cells planned: {counts['done']:,} done,"
         f" {counts['failed']:,} failed, {counts['missing']:,} missing"
     )
-    to_do = [cell.point for cell in plan.to_do()]
+    to_do = plan.to_do()
+    points = [cell.point for cell in to_do]
     levels = len(plan.recipe.measure.levels)
-    models = len({(point.model, point.model_seed) for point in to_do})
-    subsets = len({(point.policy, point.size, point.seed) for point in to_do})
+    models = len({name for cell in to_do for name in cell.models()})
+    subsets = len({(point.policy, point.size, point.seed) for point in points})
     note(
         f"a run would measure {len(to_do):,} cells at {levels} noise levels each"
         f" = {levels * len(to_do):,} evaluations, from {models} float models and {subsets} subsets"

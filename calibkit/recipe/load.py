@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -23,6 +23,7 @@ from calibkit.recipe.recipe import (
     Recipe,
 )
 from calibkit.recipe.wording import found, problems_of
+from calibkit.recipe.writers import without_writers
 from calibkit.recipe.yaml_source import MOST_BYTES, Problem, Source, read_source
 
 
@@ -47,14 +48,15 @@ def parse_recipe(text: str, file: str = "recipe.yaml") -> Recipe:
     elif source.was_read(()):
         problems.add(source.problem((), f"expected a mapping, found {found(source.value)}"))
     if problems or document is None:
-        raise RecipeError(
-            [f"{file}:{p.line}:{p.column}: {p.path}: {p.message}" for p in sorted(problems)]
-        )
+        raise RecipeError(_lines(file, problems))
     recipe = _recipe(document, text)
     try:
         next(recipe.cells())
     except BadInput as error:  # settings that are right one by one but not together
         raise RecipeError([f"{file}:{_line(source, 'quantize')}: {error}"]) from error
+    lacking = [source.problem(("policies", a), text) for a, text in without_writers(recipe)]
+    if lacking:
+        raise RecipeError(_lines(file, lacking))
     return recipe
 
 
@@ -87,6 +89,10 @@ def _similar(file: FilePath) -> str:
     if near is not None:
         return f"; did you mean {folder / near}?"
     return f"; {folder} has {', '.join(there)}" if there else ""
+
+
+def _lines(file: str, problems: Iterable[Problem]) -> list[str]:
+    return [f"{file}:{p.line}:{p.column}: {p.path}: {p.message}" for p in sorted(problems)]
 
 
 def _line(source: Source, section: str) -> str:

@@ -66,9 +66,10 @@ def estimate(store: Store, plan: Plan) -> Estimate:
     if kinds <= per_document.keys():
         cell_seconds = sum(per_document[cell.model_kind][0] * documents for cell in to_do)
     missing = {
-        (cell.model_key, cell.model_kind, cell.point.model)
+        (key, plan.recipe.models[alias].kind, alias)
         for cell in to_do
-        if cell.model_key not in known
+        for (alias, _), key in cell.models().items()
+        if key not in known
     }
     training: float | None = None
     if {kind for _, kind, _ in missing} <= per_model.keys():

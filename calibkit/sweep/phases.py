@@ -17,7 +17,6 @@ from calibkit.curate.float_models import ModelArtefact
 from calibkit.curate.subsets import BuiltSubset, SubsetBuilder
 from calibkit.errors import CalibkitError, StoreError
 from calibkit.identity import HARNESS, content_id, ordered_hash
-from calibkit.policies.pool import needs_model
 from calibkit.recipe.recipe import Recipe
 from calibkit.store.connection import Store
 from calibkit.store.rows import insert
@@ -103,9 +102,10 @@ class Sweep:
         cells = [c for c in cells if c.plan_key in subsets or c.plan_key in needing]
         models = train_models(self, pool, cells)
         # from here on without the cells that have failed
-        cells = [cell for cell in cells if cell.model_key in models]
+        cells = [cell for cell in cells if set(cell.models().values()) <= models.keys()]
         tests = {alias: self._test_set(alias) for alias in sorted({c.point.model for c in cells})}
-        subsets |= self._build_subsets([c for c in late if c.model_key in models], models)
+        late = [cell for cell in late if set(cell.models().values()) <= models.keys()]
+        subsets |= self._build_subsets(late, models)
         cells = [cell for cell in cells if cell.plan_key in subsets]
         lost = self._baselines(pool, cells, models, tests)
         cells = [cell for cell in cells if models[str(cell.model_key)].id not in lost]
@@ -118,8 +118,7 @@ class Sweep:
         early: list[PlannedCell] = []
         late: list[PlannedCell] = []
         for cell in cells:
-            policy = self.recipe.policies[cell.point.policy].policy
-            (late if needs_model(policy.every_need) else early).append(cell)
+            (late if cell.subset_model else early).append(cell)
         return early, late
 
     def _build_subsets(
@@ -129,7 +128,7 @@ class Sweep:
         groups: dict[tuple[Any, ...], list[PlannedCell]] = {}
         for cell in cells:
             point = cell.point
-            model = cell.model_key if models else None
+            model = cell.subset_model.key if cell.subset_model else None
             groups.setdefault((point.policy, point.size, point.seed, model), []).append(cell)
         built: dict[str, BuiltSubset] = {}
         if not groups:

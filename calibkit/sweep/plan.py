@@ -15,6 +15,7 @@ from calibkit.curate.corpus import recipe_corpus
 from calibkit.errors import BadInput
 from calibkit.identity import HARNESS, content_id
 from calibkit.recipe.recipe import GridPoint, Recipe
+from calibkit.recipe.writers import subset_model
 from calibkit.store.conditions import meeting
 from calibkit.store.connection import Store
 
@@ -35,8 +36,20 @@ def training_device() -> str:
 
 
 @dataclass(frozen=True)
+class SubsetModel:
+    """The float model that a subset is chosen through, or that writes its documents."""
+
+    alias: str
+    seed: int
+    key: str | None
+
+
+@dataclass(frozen=True)
 class PlannedCell:
-    """A cell before it is measured. Keys are None while the corpus is not in the store yet."""
+    """A cell before it is measured. Keys are None while the corpus is not in the store yet.
+
+    subset_model: None where its subset needs none.
+    """
 
     ordinal: int
     point: GridPoint
@@ -47,6 +60,14 @@ class PlannedCell:
     model_key: str | None
     plan_key: str | None
     state: State = "missing"
+    subset_model: SubsetModel | None = None
+
+    def models(self) -> dict[tuple[str, int], str | None]:
+        """Return the key of every float model that it needs, by alias and seed."""
+        found = {(self.point.model, self.point.model_seed): self.model_key}
+        if self.subset_model is not None:
+            found[self.subset_model.alias, self.subset_model.seed] = self.subset_model.key
+        return found
 
     def columns(self) -> dict[str, Any]:
         """Return what `results` will say about the cell as far as it is known, and its state."""
@@ -168,7 +189,10 @@ def _planned(
     limit_documents: int | None,
 ) -> PlannedCell:
     choice = recipe.policies[point.policy]
-    trained = key = None
+    trained = key = through = None
+    named = subset_model(recipe, point)
+    if named is not None:
+        through = SubsetModel(*named, None if corpus is None else model_key(recipe, corpus, *named))
     if corpus is not None:
         trained = model_key(recipe, corpus, point.model, point.model_seed)
         inputs = {
@@ -183,6 +207,8 @@ def _planned(
             "seed": point.seed,
             "scheme": point.scheme.as_dict(),
         }
+        if through is not None and through.key != trained:
+            inputs["writer"] = through.key
         key = content_id("plan", inputs)
     return PlannedCell(
         ordinal,
@@ -193,6 +219,7 @@ def _planned(
         choice.name,
         trained,
         key,
+        subset_model=through,
     )
 
 

@@ -19,7 +19,7 @@ def train_models(
     sweep: Sweep, pool: Executor, cells: Sequence[PlannedCell]
 ) -> dict[str, ModelArtefact]:
     """Train the float models that are not there yet; return all of them by key."""
-    wanted = {str(c.model_key): (c.point.model, c.point.model_seed) for c in cells}
+    wanted = {str(key): name for cell in cells for name, key in cell.models().items()}
     settings = {key: sweep.recipe.models[alias].settings for key, (alias, _) in wanted.items()}
     found = sweep.ledger.known_models(settings)
     expected = sweep.ledger.model_ids(settings)
@@ -55,7 +55,7 @@ def train_models(
                 f"the recipe once with --where \"model = '{wanted[task.key][0]}'\" and without "
                 "--shard, copy the store, or say --train"
             )
-            affected = [c for c in cells if c.model_key == task.key]
+            affected = [c for c in cells if task.key in c.models().values()]
             sweep.ledger.fail(affected, "model", Failure("NotTrained", message, ""))
             sweep.watcher.note(f"{wanted[task.key][0]} {wanted[task.key][1]}: {message}")
     elif tasks:
@@ -71,14 +71,14 @@ def train_models(
                 )
             elif event.failure is not None:
                 failed.add(event.task.key)
-                affected = [c for c in cells if c.model_key == event.task.key]
+                affected = [c for c in cells if event.task.key in c.models().values()]
                 sweep.ledger.fail(affected, "model", event.failure)
                 sweep.watcher.step(f"{alias} {seed}: {event.failure.message}", failed=True)
         sweep.ledger.merge()
         found = sweep.ledger.known_models(settings)
         for key in wanted.keys() - found.keys() - failed:
             message = f"the float model {key} was trained, but it is not in the store"
-            affected = [c for c in cells if c.model_key == key]
+            affected = [c for c in cells if key in c.models().values()]
             sweep.ledger.fail(affected, "model", Failure("StoreError", message, ""))
             sweep.watcher.note(message)
     return {
