@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
@@ -227,8 +228,17 @@ def _said(value: object) -> object:
 
 
 def _type_name(annotation: Any) -> str:
-    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    return name.replace("typing.", "")
+    """Return a type without modules and validators: ``list[Policy] | None``."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_name(parts[0])
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, parts))}]"
+    names = ["None" if part is type(None) else _type_name(part) for part in parts]
+    if origin in (Union, UnionType):
+        return " | ".join(names)
+    name = getattr(origin or annotation, "__name__", str(annotation))
+    return f"{name}[{', '.join(names)}]" if names else name
 
 
 def _records(con: duckdb.DuckDBPyConnection, query: str, identity: Any) -> list[Record]:

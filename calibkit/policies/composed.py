@@ -8,6 +8,7 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
+from calibkit.errors import Infeasible
 from calibkit.identity import share_out
 from calibkit.policies.base import Policy
 from calibkit.policies.by_length import Longest
@@ -89,10 +90,11 @@ class Union(Policy, name="union"):
     """Let several policies take turns until there are enough distinct documents.
 
     ``parts``: a list of policies, ``{use: NAME, ...}``. Each part's documents come in its own
-    order; at its turn a part gives its first one that is not there yet. Each part is asked for as
-    many documents as it takes, at first an equal share (rounded up), and for more where others were
-    faster, all with the draw that it would have alone. Nested if all parts are. At most
-    O(parts x log size) choices.
+    order, with the draw that it would have alone; at its turn a part gives its first one that is
+    not there yet, so each gives an equal share, the first parts one more. A part is asked for so
+    many documents, and for more where others gave some of its documents first; one that has no more
+    is Infeasible (in a ``mixture`` each part chooses from what the others left). Nested if all
+    parts are. At most O(parts x log size) choices.
     """
 
     parts: Annotated[list[Part], Field(min_length=1)]
@@ -127,17 +129,28 @@ class Union(Policy, name="union"):
         """Return the parts' documents in turn, each document once."""
         pool.require_size(size, self.name)
         many = len(self.parts)
-        asked = [min(size, -(-size // many))] * many
-        given = [self._asked(pool, i, asked[i], draw) for i in range(many)]
+        turns = [max(0, -(-(size - i) // many)) for i in range(many)]
+        given = [self._asked(pool, i, count, draw) for i, count in enumerate(turns)]
         while True:
             taken, short = taking_turns(given, size)
             if short is None:
                 return taken
-            missing = size - len(taken)
-            asked[short] = min(size, asked[short] + max(-(-missing // many), asked[short] // 2))
-            given[short] = self._asked(pool, short, asked[short], draw)
+            given[short] = self._more(pool, short, len(given[short]), size, draw)
+
+    def _more(self, pool: Pool, i: int, have: int, size: int, draw: Draw) -> Rows:
+        """Return more documents of a part: half as many again, or one more if that is all."""
+        step = max(1, min(size - have, have // 2))
+        while True:
+            try:
+                return self._asked(pool, i, have + step, draw)
+            except Infeasible:
+                if step == 1:
+                    raise
+                step //= 2
 
     def _asked(self, pool: Pool, i: int, count: int, draw: Draw) -> Rows:
+        if not count:
+            return np.zeros(0, dtype=np.intp)
         return select_part(f"{self.name}: parts[{i}]", self.parts[i], pool, count, draw)
 
 
