@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from calibkit.curate.features import Tell, untold
 from calibkit.curate.float_models import ModelArtefact, load_model
 from calibkit.curate.needs import pool_with
 from calibkit.curate.seen_by_model import one_thread
-from calibkit.errors import BadInput, Infeasible
+from calibkit.errors import Infeasible
 from calibkit.identity import content_id
 from calibkit.models.settings import settings_from
 from calibkit.policies import Draw, Pool, minhash
@@ -26,6 +26,9 @@ from calibkit.policies.card.documents import CardDocuments, Reference
 from calibkit.policies.card.sites import SiteReference
 from calibkit.policies.mmd import SAMPLE, FourierKernel, fourier_kernel
 from calibkit.ragged import Ragged
+
+if TYPE_CHECKING:
+    from calibkit.engine.document_grams import Whitening
 
 NEW_TEXT = "the subset has documents that are not in the pool, which vectors are made for"
 NO_TEST = "the corpus has no test split"
@@ -56,6 +59,7 @@ class CardSource:
     library: Library
     split: str
     tell: Tell = untold
+    _white: dict[str, Whitening] = field(default_factory=dict)
 
     # ------------------------------------------------------------------------------------ pools
 
@@ -111,7 +115,7 @@ class CardSource:
             near_test=None,
             ranges=pool.arrays["ranges"],
             gram=pool.arrays["gram"],
-            inputs=_inputs(kind, tokens),
+            inputs=_inputs(kind, tokens, tokens),
         )
         reference = replace(text.reference, sites=self._sites(model, tokens))
         return CardInputs(text.pool, documents, reference, {}, model)
@@ -149,8 +153,7 @@ class CardSource:
                 similar = minhash.nearest_similarity(mine, theirs)
                 documents = self._beside_test(documents, found.texts, similar)
             return documents, given.reasons | {"features": NEW_TEXT}
-        ranges = self._ranges(given.model, self._read_by(given.model, found.texts))
-        return replace(documents, ranges=ranges), given.reasons | {"gram": NEW_TEXT}
+        return replace(documents, **self._seen_by(given.model, found.texts)), given.reasons
 
     # ------------------------------------------------------------------------------------- text
 
@@ -197,12 +200,19 @@ class CardSource:
     def _read_by(self, model: ModelArtefact, texts: Sequence[str]) -> Ragged:
         return Encoder.of(self.library, model.settings).encode(texts)
 
-    def _ranges(self, model: ModelArtefact, tokens: Ragged) -> NDArray[np.float32]:
+    def _seen_by(self, model: ModelArtefact, texts: Sequence[str]) -> dict[str, Any]:
+        """Return what a model sees of documents that are not in the pool."""
+        from calibkit.engine.document_grams import directions, document_grams
         from calibkit.engine.documents import document_ranges
 
-        weights = load_model(self.library, model).tensors
+        kind, weights = model.settings.kind, load_model(self.library, model).tensors
+        tokens, pool_tokens = (self._read_by(model, some) for some in (texts, self._pool_texts))
         with one_thread():
-            return document_ranges(model.settings.kind, weights, tokens)
+            if model.id not in self._white:
+                self._white[model.id] = directions(kind, weights, pool_tokens)
+            gram = document_grams(kind, weights, tokens, white=self._white[model.id])
+            ranges = document_ranges(kind, weights, tokens)
+        return {"ranges": ranges, "gram": gram, "inputs": _inputs(kind, tokens, pool_tokens)}
 
     def _sites(self, model: ModelArtefact, tokens: Ragged) -> dict[str, SiteReference]:
         """Return what the pool's values are like at each site, by one pass that is kept."""
@@ -234,22 +244,12 @@ class CardSource:
         }
 
 
-def _inputs(kind: str, tokens: Ragged) -> NDArray[np.float64]:
+def _inputs(kind: str, tokens: Ragged, pool_tokens: Ragged) -> NDArray[np.float64]:
     """Return how many inputs of the linear layer each document's Gram matrix stands for.
 
     As `calibkit.engine.document_grams` sums them: of the generative model one at every position
-    that it reads; the discriminative one's single input counts as the mean number of tokens.
+    that it reads; the discriminative one's single input counts as the pool's mean number of tokens.
     """
-    lengths = tokens.lengths.astype(np.float64)
-    return lengths - 1 if kind == "generative" else np.full(len(lengths), lengths.mean())
-
-
-def check_same_text(library: Library, model: ModelArtefact, corpus_id: str | None) -> None:
-    """Raise BadInput for a model that was trained on another corpus than the subset's."""
-    if corpus_id != library.corpus.corpus_id:
-        corpus = library.corpus
-        raise BadInput(
-            f"the model {model.id} was trained on another corpus than {corpus.name!r}, version "
-            f"{corpus.version}, which the subset is from; name a model of that corpus "
-            "(`calibkit list models` shows them)"
-        )
+    if kind == "generative":
+        return tokens.lengths.astype(np.float64) - 1
+    return np.full(len(tokens), float(pool_tokens.lengths.mean()))

@@ -46,7 +46,13 @@ class Whitening:
 
 
 def document_grams(
-    kind: str, arrays: Arrays, tokens: Ragged, *, most: int = DIRECTIONS, batch: int = BATCH
+    kind: str,
+    arrays: Arrays,
+    tokens: Ragged,
+    *,
+    most: int = DIRECTIONS,
+    batch: int = BATCH,
+    white: Whitening | None = None,
 ) -> NDArray[np.float32]:
     """Return the projected Gram matrix of each document: float32 (documents, k, k).
 
@@ -59,11 +65,12 @@ def document_grams(
     k is at most ``most``, less for fewer directions than that or for very many documents
     (`MOST_NUMBERS`). Directions are those of most energy first. Two passes; independent of the
     documents' order, and of ``batch`` up to the rounding of float32 matrix products.
+
+    white: the directions, by `directions`, where they are those of other documents.
     """
-    room = max(1, math.isqrt(MOST_NUMBERS // max(1, len(tokens))))
+    white = white or directions(kind, arrays, tokens, most=most, batch=batch)
     model = FloatModel.of(kind, arrays)
     with torch.inference_mode():
-        white = whitening(model, tokens, most=min(most, room), batch=batch)
         width = model.hidden_weight.shape[1]
         weight, shift = white.matrix[:width], _label_part(model, white.matrix[width:])
         k = white.matrix.shape[1]
@@ -87,6 +94,16 @@ def document_inputs(kind: str, tokens: Ragged) -> NDArray[np.float64]:
     if kind == "generative":
         return (tokens.lengths - 1).astype(np.float64)
     return np.full(len(tokens), tokens.lengths.mean() if len(tokens) else 0.0)
+
+
+def directions(
+    kind: str, arrays: Arrays, tokens: Ragged, *, most: int = DIRECTIONS, batch: int = BATCH
+) -> Whitening:
+    """Return the directions that `document_grams` projects on for a pool of documents."""
+    room = max(1, math.isqrt(MOST_NUMBERS // max(1, len(tokens))))
+    with torch.inference_mode():
+        model = FloatModel.of(kind, arrays)
+        return whitening(model, tokens, most=min(most, room), batch=batch)
 
 
 def whitening(model: FloatModel, tokens: Ragged, *, most: int, batch: int = BATCH) -> Whitening:

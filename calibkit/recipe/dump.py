@@ -73,6 +73,7 @@ def recipe_document(recipe: Recipe) -> dict[str, Any]:
         "noise": noise,
         "distributions": list(measure.distributions),
         "documents": "all" if measure.documents is None else measure.documents,
+        **({"card": measure.card} if measure.card != "none" else {}),
     }
     return document
 

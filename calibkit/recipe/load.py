@@ -146,6 +146,7 @@ def _recipe(document: RecipeDocument, text: str) -> Recipe:
             ),
             distributions=tuple(measure.distributions),
             documents=None if measure.documents == "all" else measure.documents,
+            card=measure.card,
         ),
         claims=tuple(document.claims),
         text=text,

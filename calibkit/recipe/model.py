@@ -18,6 +18,7 @@ from calibkit.quantize.schemes import Bits, Rounding, SchemeSettings
 
 Split = Literal["train", "valid", "test"]
 Distribution = Literal["weights", "activations", "token-nll"]
+CardKind = Literal["none", "text", "model"]
 
 DISTRIBUTIONS: tuple[Distribution, ...] = ("weights", "activations", "token-nll")
 """What distribution statistics are kept of, when a recipe does not choose."""
@@ -153,6 +154,9 @@ class MeasureSection(Strict):
     distributions: list[Distribution] = list(DISTRIBUTIONS)
     documents: Documents = "all"
     """How many test documents."""
+    card: CardKind = "none"
+    """Coverage cards of the subsets: ``text`` has the metrics that take no model, ``model`` those
+    under each float model of the grid as well. They change no result."""
 
 
 class RecipeDocument(Strict):

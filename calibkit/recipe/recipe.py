@@ -17,7 +17,7 @@ from calibkit.quantize.schemes import (
     resolve,
     rounding_name,
 )
-from calibkit.recipe.model import Distribution, Split
+from calibkit.recipe.model import CardKind, Distribution, Split
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ class Measure:
     distributions: tuple[Distribution, ...]
     documents: int | None
     noise_seed: int = 0
+    card: CardKind = "none"
+    """Which coverage cards of the subsets are made."""
 
     @property
     def levels(self) -> tuple[tuple[str, float], ...]:

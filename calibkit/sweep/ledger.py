@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -98,12 +98,19 @@ class Ledger:
 
     def fail(self, cells: Iterable[PlannedCell], stage: str, failure: Failure) -> None:
         """Write one failure row per cell, as a fragment: the store may be busy just now."""
+        self._fail([(str(cell.plan_key), cell.plan_key) for cell in cells], stage, failure)
+
+    def fail_apart(self, what: str, stage: str, failure: Failure) -> None:
+        """Write a failure of something that is no cell: its row has no plan key."""
+        self._fail([(what, None)], stage, failure)
+
+    def _fail(self, keys: Sequence[tuple[str, str | None]], stage: str, failure: Failure) -> None:
         rows = [
             {
-                "failure_id": content_id("fragment", [self.run_id, cell.plan_key, stage]),
+                "failure_id": content_id("fragment", [self.run_id, what, stage]),
                 "run_id": self.run_id,
                 "recipe_id": self.plan.recipe_id,
-                "plan_key": cell.plan_key,
+                "plan_key": plan_key,
                 "stage": stage,
                 "error_type": failure.error_type,
                 "message": failure.message,
@@ -111,7 +118,7 @@ class Ledger:
                 "host": self.host,
                 "failed_at": now(),
             }
-            for cell in cells
+            for what, plan_key in keys
         ]
         name = content_id("fragment", [row["failure_id"] for row in rows])
         write_fragment(self.store.fragments, name, fragment("failure", {"failures": rows}))

@@ -1,4 +1,4 @@
-"""The phases of one run: subsets, models, test sets, baselines, cells, in this order."""
+"""The phases of one run: subsets, models, test sets, cards, baselines, cells, in this order."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from calibkit.identity import HARNESS, content_id, ordered_hash
 from calibkit.recipe.recipe import Recipe
 from calibkit.store.connection import Store
 from calibkit.store.rows import insert
+from calibkit.sweep.card_phase import CardCounts, make_cards
 from calibkit.sweep.executors import (
     NO_LIMITS,
     Executor,
@@ -84,6 +85,7 @@ class Sweep:
         self.watcher = watcher
         self.manner = manner
         self.failed_one = False
+        self.cards = CardCounts()
         self.library = Library(store, corpus, recipe.corpus.share)
         self.builder = SubsetBuilder(self.library, recipe.corpus.pool, watcher.note)
         self.places = Places(store.artefacts, store.fragments)
@@ -107,6 +109,7 @@ class Sweep:
         late = [cell for cell in late if set(cell.models().values()) <= models.keys()]
         subsets |= self._build_subsets(late, models)
         cells = [cell for cell in cells if cell.plan_key in subsets]
+        self.cards = make_cards(self, cells, models, subsets)
         lost = self._baselines(pool, cells, models, tests)
         cells = [cell for cell in cells if models[str(cell.model_key)].id not in lost]
         return self._cells(pool, cells, models, subsets, tests)
@@ -288,7 +291,7 @@ class Sweep:
                 self.watcher.step(f"{text}: {event.failure.message}", failed=True)
             self.ledger.merge_now_and_then()
         if ended < len(tasks):
-            why = "--max-time is over" if self._out_of_time() else "--fail-fast: a cell failed"
+            why = "--max-time is over" if self.out_of_time() else "--fail-fast: a cell failed"
             self.watcher.note(f"{why}: {len(tasks) - ended:,} cells are not measured")
         return measured
 
@@ -300,11 +303,12 @@ class Sweep:
             )
         return self._kept_subsets[at]
 
-    def _out_of_time(self) -> bool:
+    def out_of_time(self) -> bool:
+        """Say whether the time for this run is over."""
         return self.manner.deadline is not None and time.monotonic() > self.manner.deadline
 
     def _no_more(self) -> bool:
-        return self._out_of_time() or (self.manner.fail_fast and self.failed_one)
+        return self.out_of_time() or (self.manner.fail_fast and self.failed_one)
 
     def _cell_job(
         self, cell: PlannedCell, model: ModelArtefact, subset: BuiltSubset, test: TestSet

@@ -13,6 +13,7 @@ from calibkit.curate.corpus import ensure_corpus
 from calibkit.recipe.recipe import Recipe
 from calibkit.store.connection import Store
 from calibkit.store.fragments import merge
+from calibkit.sweep.card_phase import CardCounts, make_cards
 from calibkit.sweep.executors import NO_LIMITS, Executor, Limits, Serial
 from calibkit.sweep.jobs import Engine
 from calibkit.sweep.local import Local
@@ -35,6 +36,8 @@ class RunReport:
     seconds: float
     conflicts: int = 0
     """Numbers that came back different from those stored; rows of the table ``conflicts``."""
+    cards: CardCounts = CardCounts()
+    """Coverage cards that this run made, or could not make."""
 
 
 def run(
@@ -88,6 +91,9 @@ def run(
         pool: Executor = Serial(WORK) if executor == "serial" else Local(WORK, workers)
         with pool, sweep.ledger.merging():
             measured = sweep.measure(pool)
+    else:
+        with sweep.ledger.merging():
+            sweep.cards = make_cards(sweep, (), {}, {})
     counts = plan(store, recipe, limit_documents=limit_documents).counts
     return RunReport(
         measured,
@@ -97,4 +103,5 @@ def run(
         counts["planned"],
         time.monotonic() - start,
         len(before.conflicts) + sweep.ledger.conflicts,
+        sweep.cards,
     )

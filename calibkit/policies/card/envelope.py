@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from calibkit.errors import BadInput
 from calibkit.policies.card.documents import CardDocuments, Reference
-from calibkit.policies.card.metrics import Metric, Values
+from calibkit.policies.card.measures import Values
+from calibkit.policies.card.metrics import Metric
 from calibkit.policies.draw import Draw, Rows
 
 DRAWS = 200

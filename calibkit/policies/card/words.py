@@ -27,8 +27,9 @@ def in_words(lines: Sequence[Line], draws: int) -> str:
     """
     main = [line for line in lines if not line.site and line.metric not in COUNTS]
     judged = [line for line in main if line.verdict is not None]
-    bad = _by_distance([line for line in main if line.is_bad])
-    outside = [line for line in judged if line.verdict != "inside"]
+    told = _without_echo(main)
+    bad = _by_distance([line for line in told if line.is_bad])
+    outside = [line for line in told if line.verdict not in (None, "inside")]
     good = _by_distance([line for line in outside if not line.is_bad and BY_NAME[line.metric].bad])
     neither = _by_distance([line for line in outside if not BY_NAME[line.metric].bad])
     parts = [_likeness(lines, judged, draws)]
@@ -44,6 +45,13 @@ def in_words(lines: Sequence[Line], draws: int) -> str:
     if covered is not None and covered.value is not None:
         parts.append(_covered(covered))
     return "; ".join(parts)
+
+
+def _without_echo(lines: Sequence[Line]) -> list[Line]:
+    """Return the lines without the chi-square, where the label distance has the same verdict."""
+    verdicts = {line.metric: line.verdict for line in lines}
+    echo = verdicts.get("label_chi_square") == verdicts.get("label_distance")
+    return [line for line in lines if not (echo and line.metric == "label_chi_square")]
 
 
 def _likeness(lines: Sequence[Line], judged: Sequence[Line], draws: int) -> str:
