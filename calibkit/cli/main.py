@@ -18,6 +18,7 @@ from calibkit.errors import CalibkitError, ExitCode, unknown_name
 COMMANDS = {
     "ingest": "calibkit.cli.ingest:ingest",
     "build-subset": "calibkit.cli.build_subset:build_subset",
+    "profile": "calibkit.cli.profile:profile",
     "evaluate": "calibkit.cli.evaluate:evaluate",
     "sql": "calibkit.cli.sql:sql",
     "list": "calibkit.cli.list_:list_",
