@@ -45,6 +45,11 @@ FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
     "--label-column", default="label", show_default=True, help="The column that has the label."
 )
 @click.option(
+    "--vectors",
+    metavar="COLUMN",
+    help="A column that has a vector for each document, for policies that take features: given.",
+)
+@click.option(
     "--strict", is_flag=True, help="Also refuse duplicates and texts that stand in several splits."
 )
 @click.option(
@@ -73,6 +78,7 @@ def ingest(
     source: str | None,
     text_column: str,
     label_column: str,
+    vectors: str | None,
     strict: bool,
     on_error: Literal["abort", "skip"],
     max_rejects: int,
@@ -82,11 +88,13 @@ def ingest(
     Files are csv, tsv, jsonl or parquet, each also with .gz; the suffix says which. Everything is
     checked first and written at once: a problem is told with its file and line, and then nothing
     is stored. The same data again changes nothing; other data becomes a new version of NAME.
+    A vector is a list of numbers; in csv and tsv the text of one, such as [0.1, 0.2].
 
     \b
     Examples:
       calibkit ingest ag_news --train train.csv --valid valid.csv --test test.csv
       calibkit ingest mails --train mails.jsonl.gz --text-column body --label-column folder
+      calibkit ingest news --train news.parquet --vectors embedding
       calibkit ingest docstrings --from docstrings
       calibkit ingest emotion --from hub:dair-ai/emotion
     """
@@ -108,6 +116,7 @@ def ingest(
         source=source,
         text_column=text_column,
         label_column=label_column,
+        vectors=vectors,
         strict=strict,
         on_error=on_error,
         max_rejects=max_rejects,
@@ -125,6 +134,8 @@ def counts(report: IngestReport) -> list[str]:
         f" {total:,} documents, {len(report.labels):,} labels"
     ]
     lines += [f"  {split}  {count:,}" for split, count in report.documents.items()]
+    if report.vector_length:
+        lines.append(f"  a vector of {report.vector_length:,} numbers with each document")
     if report.duplicates:
         lines.append(f"  {report.duplicates:,} repeat a text of their split (flagged is_duplicate)")
     if report.in_test:

@@ -49,7 +49,7 @@ def all_clean(rows: Sequence[Row], limits: Limits) -> Clean | None:
 
     What it returns is what `checked` would return for each row.
     """
-    lines, raws, labels, problems = zip(*rows, strict=True)
+    lines, raws, labels, problems, _ = zip(*rows, strict=True)
     names = {label: checked(Row(0, "text", label), limits) for label in set(labels)}
     if any(problems) or None in raws or any(isinstance(found, str) for found in names.values()):
         return None

@@ -19,10 +19,15 @@ _field_limit = threading.Lock()  # csv.field_size_limit is a setting of the whol
 
 
 def delimited_rows(
-    source: SourceFile, text_column: str, label_column: str, limits: Limits
+    source: SourceFile,
+    text_column: str,
+    label_column: str,
+    limits: Limits,
+    vectors: str | None = None,
 ) -> Iterator[Row]:
     """Yield the documents of a file with a header line; ragged rows as problems.
 
+    vectors: the column of vectors, if any; a vector is the text of a list, ``[0.1, 0.2]``.
     Raises FileProblem for a missing column, a header alone, or quotes that do not match.
     """
     with _field_limit:
@@ -35,14 +40,17 @@ def delimited_rows(
         raise FileProblem(f"{source.place}:1: there is no header line with the column names")
     text_at = _column(header, text_column, "--text-column", source, delimiter)
     label_at = _column(header, label_column, "--label-column", source, delimiter)
+    vector_at = _column(header, vectors, "--vectors", source, delimiter) if vectors else None
     width = len(header)
     is_empty = True
     for line, record in records:
         is_empty = False
-        if len(record) == width:
+        if len(record) != width:
+            yield Row(line, None, None, f"{len(record)} fields where the header has {width}")
+        elif vector_at is None:
             yield Row(line, record[text_at], record[label_at])
         else:
-            yield Row(line, None, None, f"{len(record)} fields where the header has {width}")
+            yield Row(line, record[text_at], record[label_at], "", record[vector_at])
     if is_empty:
         raise FileProblem(f"{source.place}: there is a header line but no document below it")
 

@@ -34,20 +34,23 @@ class HubDataset:
     source: Mapping[str, object]
     notes: tuple[str, ...]
 
-    def rows(self, split: str, text_column: str, label_column: str) -> Iterator[Row]:
+    def rows(
+        self, split: str, text_column: str, label_column: str, vectors: str | None = None
+    ) -> Iterator[Row]:
         """Yield the documents of a split; ``line`` is the row number, from 1.
 
-        Integer labels with names (ClassLabel) become their names.
+        Integer labels with names (ClassLabel) become their names. vectors: the column of vectors,
+        if any, lists of numbers.
         """
         dataset = self.splits[split]
         place = self.place(split)
         columns = {"--text-column": text_column, "--label-column": label_column}
+        if vectors is not None:
+            columns["--vectors"] = vectors
         check_columns(place, dataset.features.arrow_schema, columns)
         names = label_names(dataset, label_column)
-        batches = (
-            dataset.select_columns([text_column, label_column]).with_format("arrow").iter(2048)
-        )
-        yield from arrow_rows(batches, text_column, label_column, names)
+        batches = dataset.select_columns(list(columns.values())).with_format("arrow").iter(2048)
+        yield from arrow_rows(batches, text_column, label_column, names, vectors)
 
     def place(self, split: str) -> str:
         """How problems call a split."""

@@ -20,13 +20,14 @@ from calibkit.corpora.jsonl import jsonl_rows
 from calibkit.corpora.parquet import parquet_rows
 from calibkit.corpora.staging import TEST_SHARE, VALID_SHARE, Staged, Staging
 from calibkit.corpora.validation import Limits, Problems, Row, check_name
+from calibkit.corpora.vectors import VectorColumn
 from calibkit.errors import BadInput
 from calibkit.identity import canonical
 from calibkit.store.connection import Store
 
 log = logging.getLogger(__name__)
 
-_Reader = Callable[[SourceFile, str, str, Limits], Iterator[Row]]
+_Reader = Callable[[SourceFile, str, str, Limits, str | None], Iterator[Row]]
 _READERS: dict[str, _Reader] = {
     "csv": delimited_rows,
     "tsv": delimited_rows,
@@ -41,7 +42,8 @@ class IngestReport:
 
     documents: per split; duplicates: later occurrences of a text within its split; in_test:
     documents of train and valid whose text stands in test; skipped: bad rows left out on purpose,
-    the first of them in ``problems``; notes: decisions a reader should know of.
+    the first of them in ``problems``; notes: decisions a reader should know of; vector_length:
+    numbers of each document's vector, 0 where none came with them.
     """
 
     corpus_id: str
@@ -55,6 +57,7 @@ class IngestReport:
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     already_there: bool
+    vector_length: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ def ingest(
     source: str | None = None,
     text_column: str = "text",
     label_column: str = "label",
+    vectors: str | None = None,
     strict: bool = False,
     on_error: Literal["abort", "skip"] = "abort",
     max_rejects: int = 100,
@@ -90,7 +94,9 @@ def ingest(
     Where valid or test is missing, 10 % and 20 % of train are taken for them, keyed by the text
     and label by label. The same content under the same name is reported and not written again;
     other content becomes the next version. strict: duplicates within a split and texts that stand
-    in test as well are errors. on_error 'skip' leaves out up to ``max_rejects`` bad rows.
+    in test as well are errors. on_error 'skip' leaves out up to ``max_rejects`` bad rows. vectors:
+    a column with a list of numbers for each document, all of one length, which are kept beside the
+    documents and belong to the content.
 
     Everything is checked before the store is opened. Raises BadInput and leaves the store as it
     was; StoreError when the disk is too full.
@@ -102,11 +108,13 @@ def ingest(
         source=source,
         text_column=text_column,
         label_column=label_column,
+        vectors=vectors,
         strict=strict,
         most_rejects=_most_rejects(on_error, max_rejects),
         limits=limits or Limits(),
     ) as corpus:
-        store.require_space(3 * corpus.staged.text_bytes)
+        numbers = corpus.staged.vector_length * sum(corpus.staged.documents.values())
+        store.require_space(3 * corpus.staged.text_bytes + 2 * 4 * numbers)
         with store.writing() as con:
             return ingest_into(con, corpus)
 
@@ -119,6 +127,7 @@ def prepared(
     source: str | None = None,
     text_column: str = "text",
     label_column: str = "label",
+    vectors: str | None = None,
     strict: bool = False,
     most_rejects: int = 0,
     limits: Limits | None = None,
@@ -128,17 +137,23 @@ def prepared(
     check_name(name)
     if text_column == label_column:
         raise BadInput(f"the text and the label cannot both be column {text_column!r}")
+    if vectors in (text_column, label_column):
+        raise BadInput(f"--vectors: the column {vectors!r} is taken for the text or the label")
     if source is not None and files:
         raise BadInput("a corpus comes from files (--train) or from a source (--from), not both")
     problems = Problems(most=most_rejects)
-    with Staging(name, limits, problems) as staging:
+    column = None if vectors is None else VectorColumn(vectors, limits)
+    with Staging(name, limits, problems, column) as staging:
         columns = (text_column, label_column)
         if source is None:
-            described, notes = _stage_files(staging, files, *columns, limits)
+            described, notes = _stage_files(staging, files, *columns, limits, vectors)
         elif source == "docstrings":
+            if vectors is not None:
+                raise BadInput("--vectors: the source 'docstrings' has no vectors; leave it out")
             described, notes = _stage_docstrings(staging)
         elif source.startswith("hub:"):
-            described, notes = _stage_hub(staging, source.removeprefix("hub:"), *columns)
+            address = source.removeprefix("hub:")
+            described, notes = _stage_hub(staging, address, *columns, vectors)
         else:
             raise BadInput(
                 f"no source is called {source!r}; known: 'docstrings', 'hub:ORG/DATASET[:CONFIG]'"
@@ -150,6 +165,8 @@ def prepared(
         if taken:
             described["split_by_calibkit"] = taken
             notes = (*notes, _splits_note(taken))
+        if vectors is not None:
+            described["vectors"] = {"column": vectors, "numbers": staged.vector_length}
         if problems.count:
             described["rows_left_out"] = problems.count
         provenance = str(described.pop("provenance"))
@@ -203,6 +220,7 @@ def ingest_into(con: DuckDBPyConnection, corpus: Prepared) -> IngestReport:
         problems=tuple(corpus.problems.listed),
         notes=notes,
         already_there=not is_new,
+        vector_length=staged.vector_length,
     )
 
 
@@ -223,6 +241,7 @@ def _stage_files(
     text_column: str,
     label_column: str,
     limits: Limits,
+    vectors: str | None,
 ) -> _Described:
     if "train" not in paths:
         raise BadInput(
@@ -232,7 +251,7 @@ def _stage_files(
     files = {split: find_file(path) for split, path in paths.items()}
     hashes = {split: file_sha256(file.path) for split, file in files.items()}
     for split, file in files.items():
-        rows = _READERS[file.format](file, text_column, label_column, limits)
+        rows = _READERS[file.format](file, text_column, label_column, limits, vectors)
         staging.add(split, file.place, rows)
     described: dict[str, object] = {
         "kind": "files",
@@ -269,10 +288,12 @@ def _stage_docstrings(staging: Staging) -> _Described:
     return described, (f"read the installed sources of {listed}",)
 
 
-def _stage_hub(staging: Staging, address: str, text_column: str, label_column: str) -> _Described:
+def _stage_hub(
+    staging: Staging, address: str, text_column: str, label_column: str, vectors: str | None
+) -> _Described:
     dataset = load_hub(address, label_column)
     for split in dataset.splits:
-        rows = dataset.rows(split, text_column, label_column)
+        rows = dataset.rows(split, text_column, label_column, vectors)
         staging.add(split, dataset.place(split), rows)
     described = {
         **dataset.source,

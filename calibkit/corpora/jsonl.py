@@ -11,13 +11,21 @@ from calibkit.errors import unknown_name
 
 
 def jsonl_rows(
-    source: SourceFile, text_column: str, label_column: str, limits: Limits
+    source: SourceFile,
+    text_column: str,
+    label_column: str,
+    limits: Limits,
+    vectors: str | None = None,
 ) -> Iterator[Row]:
-    """Yield the documents; lines that are no object with both keys as problems.
+    """Yield the documents; lines that are no object with all keys as problems.
 
+    vectors: the key of vectors, if any; a vector is a list of numbers.
     Blank lines are passed over. Raises FileProblem when the first object lacks a key, since then
     all of them do, and when there is no object at all.
     """
+    keys = {text_column: "--text-column", label_column: "--label-column"}
+    if vectors is not None:
+        keys[vectors] = "--vectors"
     is_first, is_empty = True, True
     line = 0
     for line, raw in enumerate(text_lines(source, limits), start=1):  # noqa: B007
@@ -35,12 +43,11 @@ def jsonl_rows(
         if not isinstance(found, dict):
             yield Row(line, None, None, f"a JSON {type(found).__name__}, not an object")
             continue
-        missing = [key for key in (text_column, label_column) if key not in found]
+        missing = [key for key in keys if key not in found]
         if missing and is_first:
-            option = "--text-column" if missing[0] == text_column else "--label-column"
             raise FileProblem(
-                f"{source.place}:{line}: {unknown_name('key', missing[0], map(str, found))};"
-                f" choose one with {option}"
+                f"{source.place}:{line}: {unknown_name('key', missing[0], map(str, found))}; keys:"
+                f" {', '.join(map(str, found))[:300]}; choose one with {keys[missing[0]]}"
             )
         is_first = False
         if missing:
@@ -51,8 +58,10 @@ def jsonl_rows(
             yield Row(line, None, None, f"{text_column!r} is no string: {text!r:.60}")
             continue
         try:
-            yield Row(line, text, label_text(found[label_column]))
+            label = label_text(found[label_column])
         except TypeError as error:
             yield Row(line, None, None, str(error))
+            continue
+        yield Row(line, text, label, "", None if vectors is None else found[vectors])
     if is_empty:
         raise FileProblem(f"{source.place}: there is no document in the file")

@@ -79,3 +79,11 @@ CREATE VIEW finished AS
 SELECT doc_id, ids.split, label, text, tokens, is_duplicate, in_test
 FROM ids JOIN rows ON ids.row = rows.rowid
 """
+
+WITH_VECTORS = """
+CREATE VIEW with_vectors AS
+SELECT doc_id, vector, digest
+FROM ids
+JOIN rows ON ids.row = rows.rowid
+JOIN vectors ON vectors.split = rows.split AND vectors.line = rows.line
+"""

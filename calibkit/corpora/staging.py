@@ -17,6 +17,7 @@ import duckdb
 from calibkit.corpora import placing
 from calibkit.corpora.batches import Clean, all_clean, batches, clean_rows
 from calibkit.corpora.validation import FileProblem, Limits, Problems, Row, checked
+from calibkit.corpora.vectors import VectorColumn, vector_table
 from calibkit.errors import BadInput
 from calibkit.identity import content_id
 
@@ -24,13 +25,17 @@ TEST_SHARE = 0.2
 VALID_SHARE = 0.1
 
 _BATCH = 20_000
+_VECTORS_AT_ONCE = 4_096
 _MEMORY = "500MB"
 """What the scratch database may hold in memory; beyond that it goes to its folder."""
 
 
 @dataclass(frozen=True)
 class Staged:
-    """What a checked corpus holds, before it is written. text_bytes: of all its texts."""
+    """What a checked corpus holds, before it is written.
+
+    text_bytes: of all its texts. vector_length: numbers of each document's vector, 0 without.
+    """
 
     corpus_id: str
     documents: dict[str, int]
@@ -38,14 +43,21 @@ class Staged:
     duplicates: int
     in_test: int
     text_bytes: int
+    vector_length: int = 0
 
 
 class Staging:
-    """Collects the rows of every split, then checks them together. A context manager."""
+    """Collects the rows of every split, then checks them together. A context manager.
 
-    def __init__(self, name: str, limits: Limits, problems: Problems) -> None:
+    vectors: the column of vectors that every row must have one in, if any.
+    """
+
+    def __init__(
+        self, name: str, limits: Limits, problems: Problems, vectors: VectorColumn | None = None
+    ) -> None:
         self._name = name
         self._limits = limits
+        self._vectors = vectors
         self._problems = problems
         self._places: dict[str, str] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="calibkit-ingest-"))
@@ -62,6 +74,10 @@ class Staging:
             "(split VARCHAR, line BIGINT, label VARCHAR, text VARCHAR, tokens INTEGER,"
             " text_key UHUGEINT)"
         )
+        if vectors is not None:
+            self.con.execute(
+                "CREATE TABLE vectors(split VARCHAR, line BIGINT, vector FLOAT[], digest VARCHAR)"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +98,8 @@ class Staging:
         self._places[split] = place
         kept = 0
         for batch in batches(rows):
+            if self._vectors is not None:
+                batch = self._vectors.checked(place, batch)
             found = all_clean(batch, self._limits) or self._one_by_one(place, batch)
             if found is None:
                 continue
@@ -99,6 +117,12 @@ class Staging:
                     " FROM batch",
                     {"split": split},
                 )
+            if self._vectors is not None:
+                with _registered(self.con, "batch", vector_table(batch, found.lines)):
+                    self.con.execute(
+                        "INSERT INTO vectors SELECT $split, line, vector, digest FROM batch",
+                        {"split": split},
+                    )
             kept += len(found.lines)
         if not kept:
             self._problems.settle()
@@ -129,6 +153,8 @@ class Staging:
         self.con.execute(placing.REPEATED)
         self.con.execute(placing.IDS, {"name": self._name})
         self.con.execute(placing.FINISHED)
+        if self._vectors is not None:
+            self.con.execute(placing.WITH_VECTORS)
         return self._staged()
 
     def _check_train(self) -> None:
@@ -193,20 +219,24 @@ class Staging:
             "SELECT count(*) FILTER (is_duplicate), count(*) FILTER (in_test) FROM ids"
         )
         (size,) = self._one("SELECT sum(strlen(text)) FROM rows")
+        content = [self._digest("ids", "doc_id")]
+        if self._vectors is not None:  # the same texts with other vectors are another corpus
+            content.append(self._digest("with_vectors", "digest"))
         return Staged(
-            corpus_id=content_id("corpus", [self._name, self._content()]),
+            corpus_id=content_id("corpus", [self._name, *content]),
             documents={split: counts[split] for split in ("train", "valid", "test")},
             labels=tuple(sorted(label for (label,) in labels)),
             duplicates=duplicates,
             in_test=in_test,
             text_bytes=int(size),
+            vector_length=self._vectors.length if self._vectors is not None else 0,
         )
 
-    def _content(self) -> str:
-        """Return the md5 of all document ids one behind the other, in order."""
+    def _digest(self, table: str, column: str) -> str:
+        """Return the md5 of all values of a column one behind the other, in order of doc_id."""
         digest = hashlib.md5(usedforsecurity=False)
-        ids = self.con.sql("SELECT doc_id FROM ids ORDER BY doc_id")
-        for batch in ids.to_arrow_reader(_BATCH):
+        values = self.con.sql(f"SELECT {column} FROM {table} ORDER BY doc_id")
+        for batch in values.to_arrow_reader(_BATCH):
             digest.update("".join(batch.column(0).to_pylist()).encode())
         return digest.hexdigest()
 
@@ -233,6 +263,15 @@ class Staging:
                 """,
                 {"corpus": staged.corpus_id},
             )
+
+        if self._vectors is not None:
+            vectors = self.con.sql("SELECT doc_id, vector FROM with_vectors ORDER BY doc_id")
+            with _registered(con, "incoming_vectors", vectors.to_arrow_reader(_VECTORS_AT_ONCE)):
+                con.execute(
+                    "INSERT INTO document_vectors (corpus_id, doc_id, vector)"
+                    " SELECT $corpus, doc_id, vector FROM incoming_vectors",
+                    {"corpus": staged.corpus_id},
+                )
 
     def _in_order(self, staged: Staged) -> Any:
         """Return an Arrow reader of all documents, sorted part by part to save memory."""

@@ -25,6 +25,7 @@ class Limits:
     document_bytes: int = 1 << 20
     label_bytes: int = 256
     labels: int = 10_000
+    vector_numbers: int = 65_536
     line_bytes: int = 16 << 20
     expanded_bytes: int = 16 << 30
     expansion: int = 100
@@ -49,13 +50,15 @@ def check_name(name: str) -> None:
 class Row(NamedTuple):
     """One document as a source gives it: where it stands, its raw text, its label.
 
-    problem: why the source cannot give it, as a sentence; empty where it can.
+    problem: why the source cannot give it, as a sentence; empty where it can. vector: what stands
+    in the column of vectors, if one is asked for.
     """
 
     line: int
     text: str | None
     label: str | None
     problem: str = ""
+    vector: object = None
 
 
 @dataclass

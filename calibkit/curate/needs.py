@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from calibkit.curate.encoding import Encoder, Library
 from calibkit.curate.features import Features, Tell, untold, word_vectors
 from calibkit.curate.float_models import ModelArtefact
+from calibkit.curate.given import given_vectors
 from calibkit.curate.likeness import equal_texts, nearest_in_test, signatures
 from calibkit.curate.seen_at_bits import chain, disagreement, misses
 from calibkit.curate.seen_by_model import grams, hidden, margins, moments, ranges
@@ -44,6 +45,7 @@ Maker = Callable[[Asked], NDArray[Any]]
 
 MAKERS: dict[str, Maker] = {
     "vectors": lambda asked: word_vectors(asked.features),
+    "given": lambda asked: given_vectors(asked.features),
     "hidden": lambda asked: hidden(asked.features, asked.looking_through),
     "ranges": lambda asked: ranges(asked.features, asked.looking_through),
     "moments": lambda asked: moments(asked.features, asked.looking_through),

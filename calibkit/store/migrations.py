@@ -38,6 +38,7 @@ def new_tables(con: duckdb.DuckDBPyConnection) -> None:
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, "who made the documents of the split synthetic", new_tables),
     Migration(3, "coverage cards of subsets", new_tables),
+    Migration(4, "vectors that came with documents", new_tables),
 )
 """All steps, in order, ``to`` counting from ``FIRST_VERSION + 1`` without gaps."""
 

@@ -55,6 +55,12 @@ CREATE TABLE IF NOT EXISTS documents (
     in_test      BOOLEAN
 );
 
+CREATE TABLE IF NOT EXISTS document_vectors (
+    corpus_id VARCHAR NOT NULL,
+    doc_id    VARCHAR NOT NULL,
+    vector    FLOAT[] NOT NULL
+);
+
 -- ------------------------------------------------------------------------------------ subsets
 
 CREATE TABLE IF NOT EXISTS subsets (
@@ -867,6 +873,8 @@ COMMENT ON TABLE labels IS
     'One row per label of a corpus; label_id counts from 0 in sorted order of the label names.';
 COMMENT ON TABLE documents IS
     'One row per document of a corpus: split, label, text, tokens (count), flags for duplicates and texts that also stand in test.';
+COMMENT ON TABLE document_vectors IS
+    'One row per document that came with a vector (`ingest --vectors`); all of a corpus have as many numbers.';
 COMMENT ON TABLE subsets IS 'One row per distinct ordered list of calibration documents.';
 COMMENT ON TABLE subset_requests IS
     'One row per way a subset was asked for: policy, parameters, size, seed, pool. Several may give the same subset.';
