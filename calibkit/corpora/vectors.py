@@ -110,23 +110,24 @@ def vectors_of(con: DuckDBPyConnection, corpus: Corpus, ids: Sequence[str]) -> N
     none, and for documents that have none.
     """
     wanted = list(ids)
-    reader = con.sql(
-        "SELECT doc_id, vector FROM document_vectors"
-        " SEMI JOIN (SELECT unnest($ids::VARCHAR[]) AS doc_id) USING (doc_id)"
-        " WHERE corpus_id = $corpus ORDER BY doc_id",
-        params={"ids": wanted, "corpus": corpus.corpus_id},
-    ).to_arrow_reader(_BATCH)
     found: NDArray[np.float32] | None = None
     count = 0
-    for batch in reader:
-        names, column = batch.column(0).to_pylist(), batch.column(1)
-        if not names or names != wanted[count : count + len(names)]:
-            break
-        part = column.flatten().to_numpy().reshape(len(names), -1)
-        if found is None:
-            found = np.empty((len(wanted), part.shape[1]), dtype=np.float32)
-        found[count : count + len(names)] = part
-        count += len(names)
+    with con.cursor() as own:  # whatever else the connection is reading
+        reader = own.sql(
+            "SELECT doc_id, vector FROM document_vectors"
+            " SEMI JOIN (SELECT unnest($ids::VARCHAR[]) AS doc_id) USING (doc_id)"
+            " WHERE corpus_id = $corpus ORDER BY doc_id",
+            params={"ids": wanted, "corpus": corpus.corpus_id},
+        ).to_arrow_reader(_BATCH)
+        for batch in reader:
+            names, column = batch.column(0).to_pylist(), batch.column(1)
+            if not names or names != wanted[count : count + len(names)]:
+                break
+            part = column.flatten().to_numpy().reshape(len(names), -1)
+            if found is None:
+                found = np.empty((len(wanted), part.shape[1]), dtype=np.float32)
+            found[count : count + len(names)] = part
+            count += len(names)
     if found is None or count < len(wanted):
         raise BadInput(
             f"corpus {corpus.name!r}, version {corpus.version}, has vectors for {count:,} of these"

@@ -43,6 +43,22 @@ def test_ingest_tells_counts_on_stderr_only(
     assert again.exit_code == 0 and again.stderr.startswith("already in the store")
 
 
+def test_vectors_are_told_and_can_be_measured_between(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "news.csv"
+    rows = [f'text number {n},{"ab"[n % 2]},"[{n}, 0.5]"' for n in range(60)]
+    file.write_text("\n".join(["text,label,emb", *rows, ""]))
+    store = ("--store", tmp_path / "s.duckdb")
+    result = run(*store, "ingest", "news", "--train", file, "--vectors", "emb")
+    assert result.exit_code == 0
+    assert "\n  a vector of 2 numbers with each document\n" in result.stderr
+    asked = ("--policy", "k-center", "--param", "features=given", "--size", 5, "--seed", 0)
+    assert run(*store, "build-subset", "news", *asked).exit_code == 0
+    result = run(*store, "ingest", "more", "--train", file, "--vectors", "embedding")
+    assert result.exit_code == 2
+    assert "no column is called 'embedding'" in result.stderr
+    assert "columns: text, label, emb" in result.stderr
+
+
 def test_skipped_rows_are_listed(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     good = "".join(f"some words here {i},{'ab'[i % 2]}\n" for i in range(40))
