@@ -297,6 +297,7 @@ SHOWN = [
     ("x1-0000000000000003", {"cell_id": "x1-0000000000000003", "scheme": {"bits": 1}}),
     ("n1-0", {"recipe": "mini", "versions": {"numpy": "2"}}),
     ("skewed", {"policy": "skewed", "defined_in": "calibkit.policies.skewed.Skewed"}),
+    ("union", {"policy": "union", "nested": "depends on the parameters"}),
 ]
 
 
@@ -309,6 +310,23 @@ def test_show_finds_names_and_starts_of_ids(
     people = run("--store", study_store.path, "show", thing)
     assert people.exit_code == 0
     assert all(name in people.stdout for name in record)
+
+
+@pytest.mark.parametrize(
+    ("policy", "parameter", "type_"),
+    [
+        ("union", "parts", "list[Policy]"),
+        ("skewed", "weights", "dict[str, float] | None"),
+        ("length-stratified", "mix", "Literal['proportional', 'equal']"),
+        ("shuffle", "of_seed", "int"),
+    ],
+)
+def test_show_writes_types_without_modules_and_validators(
+    run: Run, policy: str, parameter: str, type_: str
+) -> None:
+    (record,) = objects(run("show", policy, "--json"))
+    types = {one["parameter"]: one["type"] for one in record["parameters"]}
+    assert types[parameter] == type_
 
 
 def test_show_of_a_cell_has_its_evaluations_and_its_place_in_the_recipe(

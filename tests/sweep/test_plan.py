@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -58,9 +59,20 @@ def test_a_missing_corpus_without_a_source_is_refused(fresh, tmp_path, there):
     assert not (tmp_path / "none.duckdb").exists()
 
 
-def test_a_label_that_the_corpus_lacks_is_refused_before_any_work(fresh, watched):
-    wrong = {"policies": {"random": {"use": "skewed", "weights": {"see": 1}}}}
-    with pytest.raises(UnknownName, match=r"'see'; did you mean 'sea'\? \(policies.random.weights"):
+@pytest.mark.parametrize(
+    ("policy", "parameter"),
+    [
+        ({"use": "skewed", "weights": {"see": 1}}, "weights"),
+        ({"use": "shuffle", "of": {"use": "one-label", "label": "see"}}, "of.label"),
+        ({"use": "union", "parts": [{"use": "skewed", "weights": {"see": 1}}]}, "parts[0].weights"),
+    ],
+)
+def test_a_label_that_the_corpus_lacks_is_refused_before_any_work(
+    fresh, watched, policy, parameter
+):
+    wrong = {"policies": {"random": policy}}
+    place = re.escape(f"(policies.random.{parameter})")
+    with pytest.raises(UnknownName, match=rf"'see'; did you mean 'sea'\? {place}"):
         fresh.run(wrong, watcher=watched)
     assert watched.phases == []
     assert fresh.one("SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM models)") == (0, 0)
