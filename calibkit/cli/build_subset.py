@@ -60,7 +60,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 @click.option(
     "--model",
     metavar="ID",
-    help="The float model that model-aware policies look through; see: calibkit list models.",
+    help="The float model that policies look through, or that writes documents; see: calibkit list"
+    " models.",
 )
 @click.option(
     "--ids",
@@ -97,6 +98,7 @@ def build_subset(
       calibkit build-subset ag_news --policy skewed --param 'weights={World: 3, Sports: 1}' \\
           --size 128 --seed 1
       calibkit build-subset ag_news --policy k-center --param candidates=2000 --size 64 --seed 0
+      calibkit build-subset ag_news --policy noise-mix --param level=0.2 --size 64 --seed 0
       calibkit build-subset ag_news --ids chosen.txt
       calibkit show $(calibkit build-subset ag_news --policy random --size 64 --seed 0)
     """

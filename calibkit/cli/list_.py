@@ -14,12 +14,13 @@ from calibkit.cli.table import Table
 QUERIES = {
     "corpora": """
         SELECT corpora.name, corpora.corpus_id, corpora.version, corpora.documents, corpora.labels,
-               splits.train, splits.valid, splits.test, corpora.ingested_at
+               splits.train, splits.valid, splits.test, splits.synthetic, corpora.ingested_at
         FROM corpora
         LEFT JOIN (SELECT corpus_id,
                           count(*) FILTER (WHERE split = 'train') AS train,
                           count(*) FILTER (WHERE split = 'valid') AS valid,
-                          count(*) FILTER (WHERE split = 'test') AS test
+                          count(*) FILTER (WHERE split = 'test') AS test,
+                          count(*) FILTER (WHERE split = 'synthetic') AS synthetic
                    FROM documents GROUP BY corpus_id) AS splits
                ON splits.corpus_id = corpora.corpus_id
         ORDER BY corpora.name, corpora.ingested_at DESC, corpora.corpus_id
@@ -108,8 +109,11 @@ def stored(session: Session, kind: str) -> Table:
 
 
 def policies() -> Table:
-    """Return every policy of this installation with its parameters and properties."""
-    from calibkit.policies import find_policy, policy_names
+    """Return every policy of this installation with its parameters and properties.
+
+    documents: whether it chooses them from the pool or makes new ones.
+    """
+    from calibkit.policies import Generator, find_policy, policy_names
 
     rows = []
     for name in policy_names():
@@ -119,14 +123,24 @@ def policies() -> Table:
             (
                 name,
                 about,
+                "makes" if issubclass(policy, Generator) else "chooses",
                 ", ".join(policy.model_fields),
                 _said(policy.nested),
                 _said(policy.uses_seed),
                 _said(policy.needs),
-                policy.version,
+                _said(policy.version),
             )
         )
-    columns = ("policy", "about", "parameters", "nested", "uses_seed", "needs", "version")
+    columns = (
+        "policy",
+        "about",
+        "documents",
+        "parameters",
+        "nested",
+        "uses_seed",
+        "needs",
+        "version",
+    )
     return Table(columns, tuple(rows))
 
 

@@ -17,6 +17,7 @@ from calibkit.cli.table import Table
 
 if TYPE_CHECKING:
     import duckdb
+    from pydantic.fields import FieldInfo
 
 Record = dict[str, Any]
 FIRST = 5
@@ -62,8 +63,9 @@ def corpus(con: duckdb.DuckDBPyConnection, thing: Thing) -> list[Record]:
         "SELECT labels.label, count(*) FILTER (WHERE split = 'train') AS train,"
         " count(*) FILTER (WHERE split = 'valid') AS valid,"
         " count(*) FILTER (WHERE split = 'test') AS test,"
-        " count(*) FILTER (WHERE is_duplicate) AS duplicates,"
-        " count(*) FILTER (WHERE in_test) AS in_test"
+        " count(*) FILTER (WHERE split = 'synthetic') AS synthetic,"
+        " count(*) FILTER (WHERE is_duplicate AND split <> 'synthetic') AS duplicates,"
+        " count(*) FILTER (WHERE in_test AND split <> 'synthetic') AS in_test"
         " FROM labels LEFT JOIN documents USING (corpus_id, label_id)"
         " WHERE corpus_id = ? GROUP BY labels.label, label_id ORDER BY label_id",
         thing.id,
@@ -185,21 +187,22 @@ def recipe(con: duckdb.DuckDBPyConnection, thing: Thing) -> list[Record]:
 
 def policy(name: str) -> list[Record]:
     """Return a policy of this installation with its parameters."""
-    from calibkit.policies import find_policy
+    from calibkit.policies import Generator, find_policy
 
     cls = find_policy(name)
     parameters = [
         {
             "parameter": parameter,
             "type": _type_name(field.annotation),
-            "default": "required" if field.is_required() else json.dumps(field.default),
+            "default": "required" if field.is_required() else _default(field),
         }
         for parameter, field in cls.model_fields.items()
     ]
     return [
         {
             "policy": name,
-            "version": cls.version,
+            "documents": "makes them" if issubclass(cls, Generator) else "chooses them",
+            "version": _said(cls.version),
             "nested": _said(cls.nested),
             "uses_seed": _said(cls.uses_seed),
             "needs": _said(cls.needs),
@@ -225,6 +228,14 @@ def _said(value: object) -> object:
     if isinstance(value, property):
         return "depends on the parameters"
     return list(value) if isinstance(value, tuple) else value
+
+
+def _default(field: FieldInfo) -> str:
+    """Return a parameter's default as it is written in recipes; a policy as its parameters."""
+    return json.dumps(
+        field.get_default(call_default_factory=True),
+        default=lambda policy: {"use": policy.name, **policy.params()},
+    )
 
 
 def _type_name(annotation: Any) -> str:
