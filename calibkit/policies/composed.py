@@ -13,7 +13,7 @@ from calibkit.identity import share_out
 from calibkit.policies.base import Policy
 from calibkit.policies.by_length import Longest
 from calibkit.policies.draw import Draw, Rows
-from calibkit.policies.nested import Part, labels_in, needs_of, select_part
+from calibkit.policies.nested import Part, labels_in, needs_of, select_part, version_with
 from calibkit.policies.pool import Pool
 from calibkit.policies.simple import Random
 
@@ -45,6 +45,11 @@ class Mixture(Policy, name="mixture"):
         """Return half a random draw and half the longest documents."""
         halves = (Random(), Longest())
         return cls(parts=[SharePart(policy=policy, share=0.5) for policy in halves])
+
+    @property
+    def version(self) -> int:  # type: ignore[override]  # depends on a parameter here
+        """Rises when the version of a part does."""
+        return version_with(part.policy for part in self.parts)
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on a parameter here
@@ -103,6 +108,11 @@ class Union(Policy, name="union"):
     def example(cls) -> Self:
         """Return the longest documents and a random draw, in turns."""
         return cls(parts=[Longest(), Random()])
+
+    @property
+    def version(self) -> int:  # type: ignore[override]  # depends on a parameter here
+        """Rises when the version of a part does."""
+        return version_with(self.parts)
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on a parameter here

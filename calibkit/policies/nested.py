@@ -67,3 +67,8 @@ def select_part(parameter: str, part: Policy, pool: Pool, size: int, draw: Draw)
         return select(part, pool, size, draw)
     except Infeasible as error:
         raise Infeasible(f"{parameter}: {error}") from error
+
+
+def version_with(parts: Iterable[Policy], own: int = 1) -> int:
+    """Return the version of a choice that is made of others: it rises when that of a part does."""
+    return own + sum(part.version - 1 for part in parts)

@@ -11,7 +11,7 @@ from pydantic import Field
 from calibkit.policies.base import select
 from calibkit.policies.draw import Draw
 from calibkit.policies.generators import Generator, Made, NewDocument, PoolDocument, Source
-from calibkit.policies.nested import Part
+from calibkit.policies.nested import Part, version_with
 from calibkit.policies.pool import Pool
 from calibkit.policies.simple import Random
 
@@ -49,6 +49,11 @@ class NoiseMix(Generator, name="noise-mix"):
     noise: NoiseKind = "keyboard"
     level: Annotated[float, Field(gt=0, le=1)] = 0.1
     of: Part = Random()
+
+    @property
+    def version(self) -> int:  # type: ignore[override]  # depends on a parameter here
+        """Rises when the version of a part does."""
+        return version_with([self.of])
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on a parameter here

@@ -10,7 +10,7 @@ from pydantic import NonNegativeInt
 from calibkit.errors import Infeasible
 from calibkit.policies.base import Policy, select
 from calibkit.policies.draw import Draw, Rows
-from calibkit.policies.nested import Part, labels_in, needs_of
+from calibkit.policies.nested import Part, labels_in, needs_of, version_with
 from calibkit.policies.pool import Pool
 from calibkit.policies.simple import Random
 
@@ -66,6 +66,11 @@ class Shuffle(Policy, name="shuffle"):
     def example(cls) -> Self:
         """Return the policy that shuffles a random draw."""
         return cls(of=Random())
+
+    @property
+    def version(self) -> int:  # type: ignore[override]  # depends on a parameter here
+        """Rises when the version of a part does."""
+        return version_with([self.of])
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on a parameter here

@@ -311,6 +311,15 @@ def test_all_mistakes_of_all_parts_are_said():
     assert paths == [("parts", 0, "candidates"), ("parts", 0, "x"), ("parts", 1, "use")]
 
 
+def test_a_new_version_of_a_part_is_a_new_version_of_the_whole(monkeypatch):
+    inner = {"use": "union", "parts": [{"use": "longest"}, {"use": "random"}]}
+    mixed = make_policy("mixture", {"parts": [{"policy": inner, "share": 1}]})
+    whole = [make_policy("shuffle", {"of": inner}), mixed, make_policy("noise-mix", {"of": inner})]
+    assert [policy.version for policy in whole] == [1, 1, 1]
+    monkeypatch.setattr(Longest, "version", 3)
+    assert [policy.version for policy in whole] == [3, 3, 3]
+
+
 def test_share_out_is_what_a_mixture_uses():
     assert mixture((Random(), 1), (Longest(), 2)).sizes(100) == list(
         share_out(100, {"a": 1, "b": 2}).values()
