@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,11 @@ from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
 from calibkit.errors import BadInput, UnknownName
+from calibkit.ids import packed
 
 SPLITS = ("train", "valid", "test")
+
+_BATCH = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,11 @@ class Documents:
 class Index:
     """What is known of documents without reading their texts, in doc_id order.
 
-    label_ids: int64 (n,), by ``Corpus.labels``; tokens: int64 (n,), lengths in tokens, uncut.
+    ids: like a tuple of strings, but packed where they are equally long. label_ids: int64 (n,), by
+    ``Corpus.labels``; tokens: int64 (n,), lengths in tokens, uncut.
     """
 
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     label_ids: NDArray[np.int64]
     tokens: NDArray[np.int64]
 
@@ -109,7 +113,10 @@ def documents(
 
     Raises UnknownName for a split that the corpus lacks, BadInput for a share outside (0, 1].
     """
-    rows = _read(con, corpus, split, "text", share, limit, leave_out_in_test=leave_out_in_test)
+    query = document_query(
+        corpus, split, "text", share=share, limit=limit, leave_out_in_test=leave_out_in_test
+    )
+    rows = con.execute(f"{query.sql} ORDER BY doc_id", query.params).fetchnumpy()
     return Documents(
         ids=tuple(np.asarray(rows["doc_id"]).tolist()),
         texts=tuple(np.asarray(rows["text"]).tolist()),
@@ -126,11 +133,21 @@ def index(
     leave_out_in_test: bool = False,
 ) -> Index:
     """Return the same documents as `documents`, without their texts."""
-    rows = _read(con, corpus, split, "tokens", share, None, leave_out_in_test=leave_out_in_test)
+    query = document_query(
+        corpus, split, "tokens", share=share, leave_out_in_test=leave_out_in_test
+    )
+    # a cursor, since a relation refuses a connection whose last result was not read to its end
+    found = con.cursor().sql(f"{query.sql} ORDER BY doc_id", params=query.params)
+    numbers = {name: [np.zeros(0, np.int64)] for name in ("label_id", "tokens")}
+
+    def ids() -> Iterator[Sequence[str]]:
+        for batch in found.to_arrow_reader(_BATCH):
+            for name, parts in numbers.items():
+                parts.append(np.asarray(batch[name], dtype=np.int64))
+            yield batch["doc_id"].to_pylist()
+
     return Index(
-        ids=tuple(np.asarray(rows["doc_id"]).tolist()),
-        label_ids=np.asarray(rows["label_id"], dtype=np.int64),
-        tokens=np.asarray(rows["tokens"], dtype=np.int64),
+        packed(ids()), np.concatenate(numbers["label_id"]), np.concatenate(numbers["tokens"])
     )
 
 
@@ -156,16 +173,27 @@ def documents_by_id(con: DuckDBPyConnection, corpus: Corpus, ids: Sequence[str])
     )
 
 
-def _read(
-    con: DuckDBPyConnection,
+@dataclass(frozen=True)
+class Query:
+    """A SELECT of doc_id, label_id and one more column, and its named parameters."""
+
+    sql: str
+    params: dict[str, Any]
+
+
+def document_query(
     corpus: Corpus,
     split: str,
     column: str,
-    share: float,
-    limit: int | None,
     *,
-    leave_out_in_test: bool,
-) -> dict[str, Any]:
+    share: float = 1.0,
+    limit: int | None = None,
+    leave_out_in_test: bool = False,
+) -> Query:
+    """Return the SQL for the documents that `documents` reads, in no order.
+
+    column: of the table ``documents``. Parameters and errors are those of `documents`.
+    """
     if split not in corpus.documents:
         raise UnknownName(f"split of corpus {corpus.name!r}", split, corpus.documents)
     if not 0 < share <= 1:
@@ -173,8 +201,7 @@ def _read(
     if limit is not None and limit < 1:
         raise BadInput(f"limit of documents is {limit!r}; allowed: 1 and more")
     kept = max(1, round(share * corpus.documents[split]))
-    found: dict[str, Any] = con.execute(
-        f"""
+    sql = f"""
         WITH shared AS (
             SELECT doc_id, {column}, label_id, in_test
             FROM documents WHERE corpus_id = $corpus AND split = $split
@@ -183,11 +210,9 @@ def _read(
             SELECT * FROM shared {"WHERE NOT in_test" if leave_out_in_test else ""}
             {_first("limit", limit) if limit is not None else ""}
         )
-        SELECT doc_id, {column}, label_id FROM wanted ORDER BY doc_id
-        """,
-        {"corpus": corpus.corpus_id, "split": split},
-    ).fetchnumpy()
-    return found
+        SELECT doc_id, {column}, label_id FROM wanted
+        """
+    return Query(sql, {"corpus": corpus.corpus_id, "split": split})
 
 
 def _first(purpose: str, count: int) -> str:

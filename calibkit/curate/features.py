@@ -36,7 +36,7 @@ class Features:
     tell: Tell = untold
 
     @property
-    def doc_ids(self) -> tuple[str, ...]:
+    def doc_ids(self) -> Sequence[str]:
         """The documents' ids."""
         return self.library.index(self.pool_split).ids
 

@@ -21,11 +21,12 @@ from calibkit.curate.encoding import Encoder, Library
 from calibkit.curate.features import Tell, untold
 from calibkit.curate.float_models import ModelArtefact
 from calibkit.curate.needs import pool_with, reads_checkpoints
+from calibkit.curate.selection import StoredPool, drawn_in_sql, is_drawn_in_sql, whole_pool
 from calibkit.curate.synthetic import Chosen, LibrarySource, as_documents
 from calibkit.errors import BadInput
 from calibkit.identity import canonical, content_id, ordered_hash
 from calibkit.models.settings import settings_from, settings_from_dict
-from calibkit.policies import AnyPolicy, Draw, Generator, Pool, make, select
+from calibkit.policies import AnyPolicy, Draw, Generator, Policy, Pool, make, select
 from calibkit.policies.pool import needs_model
 from calibkit.policies.profile import Profile, profile
 from calibkit.store.connection import Store
@@ -133,6 +134,10 @@ class SubsetBuilder:
     def _chosen(
         self, policy: AnyPolicy, size: int, seed: int, model: ModelArtefact | None
     ) -> Chosen:
+        if isinstance(policy, Policy) and is_drawn_in_sql(policy):
+            with self.library.store.reading() as con:
+                ids = drawn_in_sql(con, self._stored_pool, policy, size, Draw(seed))
+            return Chosen(self.documents(ids))
         needs = [need for need in policy.every_need if need != "writer"]
         pool = pool_with(
             needs, self._plain_pool, self.library, self.pool_split, model, tell=self.tell
@@ -169,9 +174,16 @@ class SubsetBuilder:
 
     @cached_property
     def _plain_pool(self) -> Pool:
-        # documents that also stand in the test split would leak into what is measured
-        known, names = self.library.index(self.pool_split), self.library.corpus.labels
-        return Pool(known.ids, tuple(names[i] for i in known.label_ids), known.tokens)
+        return whole_pool(self.library, self.pool_split)
+
+    @property
+    def _stored_pool(self) -> StoredPool:
+        return StoredPool(self.library.corpus, self.pool_split, self.library.share)
+
+    @cached_property
+    def _pool_counts(self) -> dict[str, int]:
+        with self.library.store.reading() as con:
+            return self._stored_pool.label_counts(con)
 
     def _profile(self, found: Documents) -> Profile:
         names = self.library.corpus.labels
@@ -180,7 +192,7 @@ class SubsetBuilder:
             [names[i] for i in found.label_ids],
             _lengths(found.texts),
             tokens,
-            pool_counts=self._plain_pool.label_counts(),
+            pool_counts=self._pool_counts,
             vocabulary_types=len(self._encoder.vocabulary) - len(SPECIALS),
         )
 

@@ -8,6 +8,7 @@ from calibkit.policies.certainty import Disagreement, Margin
 from calibkit.policies.composed import Mixture, Union
 from calibkit.policies.d_optimal import DOptimal
 from calibkit.policies.draw import Draw, Rows
+from calibkit.policies.draw_plan import DrawnPolicy, DrawPlan
 from calibkit.policies.facility_location import FacilityLocation
 from calibkit.policies.generators import (
     Generator,
@@ -50,6 +51,8 @@ __all__ = [
     "DOptimal",
     "Disagreement",
     "Draw",
+    "DrawPlan",
+    "DrawnPolicy",
     "FacilityLocation",
     "Generator",
     "Herding",

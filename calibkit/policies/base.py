@@ -37,7 +37,7 @@ class Choice(BaseModel, ABC):
     nested: ClassVar[bool] = False
     """Whether a smaller subset is a prefix of every larger one of the same draw."""
     uses_seed: ClassVar[bool] = True
-    """Whether another seed chooses other documents; if not, there is only one draw."""
+    """Whether another seed chooses other documents or another order; if not, one draw is all."""
 
     def __init_subclass__(cls, *, name: str | None = None, **config: Any) -> None:
         super().__init_subclass__(**config)
@@ -95,6 +95,10 @@ class Policy(Choice):
         asked = (*self.needs, *(self.filters.needs if self.filters else ()))
         return tuple(dict.fromkeys(asked))
 
+    def without_filters(self) -> Self:
+        """Return the policy for a pool that the filters have been through."""
+        return self.model_copy(update={"filters": None})
+
     @abstractmethod
     def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
         """Return ``size`` distinct rows of ``pool`` in calibration order.
@@ -114,13 +118,8 @@ def select(policy: Policy, pool: Pool, size: int, draw: Draw) -> Rows:
         pool.require_array(array, policy.name)
     if policy.filters is not None:
         kept = policy.filters.keep(pool)
-        if len(kept) < size:
-            raise Infeasible(
-                f"{policy.name}: asked for {size:,} documents, the filters leave {len(kept):,} of "
-                f"{len(pool):,}; ask for fewer, or loosen {policy.filters.named()}"
-            )
-        bare = policy.model_copy(update={"filters": None})
-        return kept[select(bare, pool.take(kept), size, draw)]
+        require_left(policy, size, len(kept), len(pool))
+        return kept[select(policy.without_filters(), pool.take(kept), size, draw)]
     pool.require_size(size, policy.name)
     rows = np.asarray(policy.pick(pool, size, draw))
     if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
@@ -137,6 +136,15 @@ def select(policy: Policy, pool: Pool, size: int, draw: Draw) -> Rows:
         f"the policy {policy.name!r} ({origin(type(policy))}) returned {wrong} where {size:,} "
         f"distinct rows of a pool of {len(pool):,} were asked for; this is a defect of the policy"
     )
+
+
+def require_left(policy: Policy, size: int, left: int, documents: int) -> None:
+    """Raise Infeasible where a policy's filters leave too few of a pool's documents."""
+    if policy.filters is not None and left < size:
+        raise Infeasible(
+            f"{policy.name}: asked for {size:,} documents, the filters leave {left:,} of "
+            f"{documents:,}; ask for fewer, or loosen {policy.filters.named()}"
+        )
 
 
 def origin(cls: type) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
 from pydantic import BeforeValidator
 
 from calibkit.errors import UnknownName
-from calibkit.policies.base import Policy
-from calibkit.policies.draw import Draw, Rows
-from calibkit.policies.pool import Pool
+from calibkit.policies.draw import Draw
+from calibkit.policies.draw_plan import DrawnPolicy, DrawPlan
+from calibkit.policies.pool import require_quotas
 
 
 def _name_as_text(label: Any) -> Any:
@@ -17,7 +19,7 @@ def _name_as_text(label: Any) -> Any:
     return str(label) if isinstance(label, int) and not isinstance(label, bool) else label
 
 
-class OneLabel(Policy, name="one-label"):
+class OneLabel(DrawnPolicy, name="one-label"):
     """Draw at random among the documents of one label.
 
     ``label``: which; without it the label rotates with the seed (seed modulo the number of labels,
@@ -33,17 +35,16 @@ class OneLabel(Policy, name="one-label"):
         """Return the label, where one is given."""
         return () if self.label is None else (("label", self.label),)
 
-    def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
-        """Return the label's first documents of the keyed draw.
+    def draw_plan(self, counts: Mapping[str, int], size: int, draw: Draw) -> DrawPlan:
+        """Return the plan that takes the label's first documents of the keyed draw.
 
         Raises UnknownName for a label that the pool does not have.
         """
-        pool.require_size(size, self.name)
-        label = self.label
+        labels, label = tuple(counts), self.label
         if label is None:
-            label = pool.label_names[draw.seed % len(pool.label_names)]
-        if label not in pool.label_names:
-            raise UnknownName("label of the pool", label, pool.label_names, "(one-label: label)")
+            label = labels[draw.seed % len(labels)]
+        if label not in labels:
+            raise UnknownName("label of the pool", label, labels, "(one-label: label)")
         remedy = "ask for fewer documents, or for another label with `label:`"
-        pool.require({label: size}, self.name, remedy)
-        return draw.first(pool, pool.rows(label), size)
+        require_quotas({label: size}, counts, self.name, remedy)
+        return DrawPlan(size, {label: size}, np.zeros(size, dtype=np.intp))

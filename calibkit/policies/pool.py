@@ -207,7 +207,7 @@ def require_quotas(
 def _sorted(ids: Sequence[str]) -> tuple[Sequence[str], Rows]:
     """Return ids in order, and where they were; raise BadInput for one that stands there twice."""
     if isinstance(ids, PackedIds):
-        rows = np.argsort(ids.packed, kind="stable")
+        rows = np.argsort(ids.codes, kind="stable")
         ordered: Sequence[str] = ids.take(rows)
     else:
         rows = np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.intp)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from calibkit.policies.base import Policy
-from calibkit.policies.draw import Draw, Rows
-from calibkit.policies.pool import Pool
+from calibkit.policies.draw import Draw
+from calibkit.policies.draw_plan import DrawnPolicy, DrawPlan
 
 
-class Random(Policy, name="random"):
+class Random(DrawnPolicy, name="random"):
     """Draw uniformly from the whole pool, blind to labels (class-unconditional).
 
     ``ORDER BY md5 key, doc_id LIMIT size``: the first documents of the keyed draw, in its order.
@@ -17,7 +17,6 @@ class Random(Policy, name="random"):
 
     nested: ClassVar[bool] = True
 
-    def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
-        """Return the first ``size`` rows of the keyed draw."""
-        pool.require_size(size, self.name)
-        return draw.ranked(pool)[:size]
+    def draw_plan(self, counts: Mapping[str, int], size: int, draw: Draw) -> DrawPlan:
+        """Return the plan that takes the first ``size`` documents of the keyed draw."""
+        return DrawPlan(size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
 
 from calibkit.errors import UnknownName
 from calibkit.identity import share_out
-from calibkit.policies.base import Policy
-from calibkit.policies.draw import Draw, Rows
-from calibkit.policies.pool import Pool
+from calibkit.policies.draw import Draw
+from calibkit.policies.draw_plan import DrawnPolicy, DrawPlan
+from calibkit.policies.pool import Pool, require_quotas
 
 
 def _names_as_text(weights: Any) -> Any:
@@ -25,7 +25,7 @@ def _names_as_text(weights: Any) -> Any:
     }
 
 
-class Skewed(Policy, name="skewed"):
+class Skewed(DrawnPolicy, name="skewed"):
     """Draw at random within labels, in the given proportions.
 
     ``weights`` (label -> positive number): labels left out get no documents, so ``{World: 1}`` is
@@ -62,28 +62,30 @@ class Skewed(Policy, name="skewed"):
         """Return the labels that have a weight."""
         return tuple(("weights", label) for label in self.weights or ())
 
-    def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
-        """Return each label's quota from the keyed draw, shuffled together.
+    def draw_plan(self, counts: Mapping[str, int], size: int, draw: Draw) -> DrawPlan:
+        """Return the plan that shuffles the labels' quotas together.
 
         Raises UnknownName for a label that the pool does not have.
         """
-        pool.require_size(size, self.name)
-        quotas = share_out(size, self.proportions(pool, draw))
-        pool.require(quotas, self.name, "ask for fewer documents, or for another mix")
-        parts = [draw.first(pool, pool.rows(label), n) for label, n in quotas.items() if n]
-        return draw.shuffled(pool, np.concatenate(parts))
+        quotas = share_out(size, self._shares(tuple(counts), draw))
+        remedy = "ask for fewer documents, or for another mix"
+        require_quotas(quotas, counts, self.name, remedy)
+        return DrawPlan(size, quotas)
 
     def proportions(self, pool: Pool, draw: Draw) -> dict[str, float]:
-        """Return the weight of each label that may get documents."""
+        """Return the weight of each label of a pool that may get documents."""
+        return self._shares(pool.label_names, draw)
+
+    def _shares(self, labels: Sequence[str], draw: Draw) -> dict[str, float]:
         if self.zipf is not None:
-            order = draw.about(f"{draw.purpose}-zipf").order(pool.label_names).tolist()
-            rank = {pool.label_names[i]: place for place, i in enumerate(order, start=1)}
-            return {name: rank[name] ** -self.zipf for name in pool.label_names}
+            order = draw.about(f"{draw.purpose}-zipf").order(labels).tolist()
+            rank = {labels[i]: place for place, i in enumerate(order, start=1)}
+            return {name: rank[name] ** -self.zipf for name in labels}
         if self.weights is None:
-            alphas = np.full(len(pool.label_names), self.alpha, dtype=np.float64)
+            alphas = np.full(len(labels), self.alpha, dtype=np.float64)
             drawn = draw.generator("dirichlet").dirichlet(alphas)
-            return {name: float(p) for name, p in zip(pool.label_names, drawn, strict=True)}
+            return {name: float(p) for name, p in zip(labels, drawn, strict=True)}
         for label in self.weights:
-            if label not in pool.label_names:
-                raise UnknownName("label of the pool", label, pool.label_names, "(skewed: weights)")
+            if label not in labels:
+                raise UnknownName("label of the pool", label, labels, "(skewed: weights)")
         return self.weights

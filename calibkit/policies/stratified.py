@@ -8,12 +8,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calibkit.policies.base import Policy
-from calibkit.policies.draw import Draw, Rows
-from calibkit.policies.pool import Pool
+from calibkit.policies.draw import Draw
+from calibkit.policies.draw_plan import DrawnPolicy, DrawPlan
+from calibkit.policies.pool import require_quotas
 
 
-class Stratified(Policy, name="stratified"):
+class Stratified(DrawnPolicy, name="stratified"):
     """Draw at random within labels, with fixed shares of the labels.
 
     ``mix: equal`` gives every label of the pool the same number of documents (those left over go
@@ -28,21 +28,16 @@ class Stratified(Policy, name="stratified"):
 
     mix: Literal["equal", "proportional"] = "equal"
 
-    def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
-        """Return documents of the labels in turn, within a label in the order of the keyed draw."""
-        pool.require_size(size, self.name)
-        counts = pool.label_counts()
+    def draw_plan(self, counts: Mapping[str, int], size: int, draw: Draw) -> DrawPlan:
+        """Return the plan in which labels take turns."""
         shares = counts if self.mix == "proportional" else dict.fromkeys(counts, 1)
         turns = label_turns(shares, size)
         names = list(shares)
         taken = np.bincount(turns, minlength=len(names))
         quotas = {name: int(n) for name, n in zip(names, taken, strict=True)}
-        pool.require(quotas, self.name, "ask for fewer documents, or for mix: proportional")
-        rows = np.empty(size, dtype=np.intp)
-        for number, (name, quota) in enumerate(quotas.items()):
-            if quota:
-                rows[turns == number] = draw.first(pool, pool.rows(name), quota)
-        return rows
+        remedy = "ask for fewer documents, or for mix: proportional"
+        require_quotas(quotas, counts, self.name, remedy)
+        return DrawPlan(size, quotas, turns)
 
 
 def label_turns(shares: Mapping[str, int], size: int) -> NDArray[np.intp]:
