@@ -25,6 +25,7 @@ COMMANDS = {
     "show": "calibkit.cli.show:show",
     "sensitivity": "calibkit.cli.sensitivity:sensitivity",
     "compare-reference": "calibkit.cli.compare_reference:compare_reference",
+    "merge": "calibkit.cli.merge:merge",
     "info": "calibkit.cli.info:info",
     "bench": "calibkit.cli.bench:bench",
     "completion": "calibkit.cli.completion:completion",

@@ -22,14 +22,13 @@ from calibkit.identity import sha256_hex
 from calibkit.store.comparison import Conflict, compare_with_stored, record
 from calibkit.store.connection import Store
 from calibkit.store.files import safe_name, sync_folder, write_whole
-from calibkit.store.rows import TableShape, plain, quoted, table_shapes, typed_rows
+from calibkit.store.payloads import Fragment, check_payload, fragment_shapes, read_fragment
+from calibkit.store.rows import TableShape, plain, quoted, typed_rows
 
 log = logging.getLogger(__name__)
 
-FRAGMENT_VERSION = 1
-KINDS = ("cell", "baseline", "failure", "note")
-_NOT_FOR_FRAGMENTS = {"meta", "t_quantiles", "conflicts"}
 _BYTES_AT_ONCE = 64 << 20
+_MOST_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,8 @@ class MergeReport:
 
     cells, evaluations: rows that are new in these tables. conflicts: measurements that came back
     different, which means non-determinism. quarantined: fragments that could not be read, with the
-    reason. fragments: files that were merged, those with conflicts included.
+    reason; of a folder that is merged, also those that are too large. fragments: files that were
+    merged, those with conflicts included. rows: new rows by table, without those that gained none.
     """
 
     cells: int = 0
@@ -46,18 +46,23 @@ class MergeReport:
     conflicts: tuple[str, ...] = ()
     quarantined: tuple[str, ...] = ()
     fragments: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What somebody has to be told: conflicts and quarantined fragments."""
         return self.conflicts + self.quarantined
 
-
-@dataclass
-class _Fragment:
-    path: Path
-    digest: str
-    rows: dict[str, list[dict[str, str | None]]] = field(default_factory=dict)
+    def __add__(self, other: MergeReport) -> MergeReport:
+        """Return what two merges did together."""
+        return MergeReport(
+            self.cells + other.cells,
+            self.evaluations + other.evaluations,
+            self.conflicts + other.conflicts,
+            self.quarantined + other.quarantined,
+            self.fragments + other.fragments,
+            {t: self.rows.get(t, 0) + other.rows.get(t, 0) for t in {**self.rows, **other.rows}},
+        )
 
 
 def write_fragment(folder: Path, name: str, payload: Mapping[str, Any]) -> Path:
@@ -69,11 +74,7 @@ def write_fragment(folder: Path, name: str, payload: Mapping[str, Any]) -> Path:
     Numpy values, datetimes and paths in ``payload`` are converted; predictions travel packed (see
     ``pack_predictions``). Raises BadInput for an unsafe name or a payload of another form.
     """
-    if payload.get("fragment") != FRAGMENT_VERSION or payload.get("kind") not in KINDS:
-        raise BadInput(
-            f"fragment {name!r}: 'fragment' must be {FRAGMENT_VERSION} and 'kind' one of"
-            f" {', '.join(KINDS)}; got {payload.get('fragment')!r}, {payload.get('kind')!r}"
-        )
+    check_payload(name, payload)
     try:
         text = json.dumps(plain(payload), sort_keys=True)
     except TypeError as error:
@@ -103,27 +104,49 @@ def merge(store: Store, folder: Path | None = None) -> MergeReport:
 
     Raises StoreBusy and what else a store raises.
     """
-    if folder is not None and folder.resolve() != store.fragments:
-        for path in _waiting(folder):
-            _put(store.fragments, path.stem, path.read_bytes())
-    if not _waiting(store.fragments):
-        return MergeReport()
     report = MergeReport()
+    if folder is not None and folder.resolve() != store.fragments:
+        report = _copied_in(store, folder)
+    if not _waiting(store.fragments):
+        return report
     with store.locked():
         waiting = _waiting(store.fragments)
         store.require_space(2 * sum(path.stat().st_size for path in waiting))
         with store.transaction() as con:
-            shapes = table_shapes(con)
+            shapes = fragment_shapes(con)
         for paths in _in_batches(waiting):
-            report = _added(report, _merge_batch(store, shapes, paths))
+            report += _merge_batch(store, shapes, paths)
         for place in (store.merged, store.quarantine, store.fragments):
             if place.exists():
                 sync_folder(place)
     return report
 
 
+def _copied_in(store: Store, folder: Path) -> MergeReport:
+    """Copy the fragments of a folder to the waiting ones; what is too large stays where it is."""
+    found = {path: size for path in _waiting(folder) if (size := _size(path)) is not None}
+    store.require_space(sum(size for size in found.values() if size <= _MOST_BYTES))
+    large = []
+    for path, size in found.items():
+        if size <= _MOST_BYTES:
+            with suppress(FileNotFoundError):  # merged away there, where it is found as well
+                _put(store.fragments, path.stem, path.read_bytes())
+            continue
+        most = f"{_MOST_BYTES >> 20:,} MiB"
+        large.append(f"{path.name}: {size >> 20:,} MiB, and no fragment has more than {most}")
+        log.error("left in %s: %s", folder, large[-1])
+    return MergeReport(quarantined=tuple(large))
+
+
+def _size(path: Path) -> int | None:
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return None
+
+
 def _waiting(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("*.json") if not p.name.startswith("."))
+    files = (p for p in folder.glob("*.json") if not p.name.startswith("."))
+    return sorted(p for p in files if p.is_file())
 
 
 def _in_batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
@@ -143,39 +166,17 @@ def _merge_batch(
     store: Store, shapes: Mapping[str, TableShape], paths: Sequence[Path]
 ) -> MergeReport:
     report = MergeReport()
-    good: list[_Fragment] = []
+    good: list[Fragment] = []
     for path in paths:
         try:
-            good.append(_read(path, shapes))
+            good.append(read_fragment(path, shapes))
         except CalibkitError as error:
-            report = _added(report, _set_aside(store, path, str(error)))
-    return _added(report, _insert_all(store, shapes, good))
-
-
-def _read(path: Path, shapes: Mapping[str, TableShape]) -> _Fragment:
-    """Return the fragment with its values as texts; raise BadInput saying what is wrong with it."""
-    data = path.read_bytes()
-    try:
-        payload = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"no complete JSON ({error})") from error
-    if not isinstance(payload, dict) or payload.get("fragment") != FRAGMENT_VERSION:
-        raise BadInput(f"no fragment of version {FRAGMENT_VERSION}")
-    if payload.get("kind") not in KINDS or not isinstance(payload.get("rows"), dict):
-        raise BadInput(f"'kind' must be one of {', '.join(KINDS)}, and 'rows' a mapping")
-    fragment = _Fragment(path, sha256_hex(data))
-    allowed = {n for n, shape in shapes.items() if shape.key} - _NOT_FOR_FRAGMENTS
-    for table, rows in payload["rows"].items():
-        if table not in allowed:
-            raise BadInput(f"no table for fragments is called {table!r}")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise BadInput(f"'rows.{table}' must be a list of mappings")
-        fragment.rows[table] = [shapes[table].texts(row) for row in rows]
-    return fragment
+            report += _set_aside(store, path, str(error))
+    return report + _insert_all(store, shapes, good)
 
 
 def _insert_all(
-    store: Store, shapes: Mapping[str, TableShape], fragments: Sequence[_Fragment]
+    store: Store, shapes: Mapping[str, TableShape], fragments: Sequence[Fragment]
 ) -> MergeReport:
     """Insert in one transaction and move the files; a fragment that does not fit is set aside."""
     if not fragments:
@@ -192,7 +193,7 @@ def _insert_all(
             return _set_aside(store, fragments[0].path, str(error))
         half = len(fragments) // 2
         first = _insert_all(store, shapes, fragments[:half])
-        return _added(first, _insert_all(store, shapes, fragments[half:]))
+        return first + _insert_all(store, shapes, fragments[half:])
     disputed = {conflict.fragment for conflict in conflicts}
     for conflict in conflicts:
         log.error("%s", conflict)
@@ -207,11 +208,12 @@ def _insert_all(
         evaluations=new.get("evaluations", 0),
         conflicts=tuple(str(conflict) for conflict in conflicts),
         fragments=len(fragments),
+        rows={table: count for table, count in new.items() if count},
     )
 
 
 def _insert_table(
-    con: duckdb.DuckDBPyConnection, shape: TableShape, fragments: Sequence[_Fragment]
+    con: duckdb.DuckDBPyConnection, shape: TableShape, fragments: Sequence[Fragment]
 ) -> tuple[int, list[Conflict]]:
     """Insert the fragments' rows of one table; return how many are new, and which differ."""
     rows: list[dict[str, str | None]] = []
@@ -225,10 +227,12 @@ def _insert_table(
     con.execute(f"CREATE OR REPLACE TEMP TABLE offered AS {source}", values)
     columns = ", ".join(quoted(c) for c in present if c in shape.types)
     key = ", ".join(map(quoted, shape.key))
+    lacking, ignoring = "", "ON CONFLICT DO NOTHING"
+    if shape.name == "documents":  # no primary key, so no conflict to do nothing about
+        lacking, ignoring = f"ANTI JOIN documents USING ({key})", ""
     done = con.execute(
-        f"INSERT INTO {quoted(shape.name)} ({columns}) SELECT {columns} FROM offered"
-        f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY offered_at) = 1"
-        " ON CONFLICT DO NOTHING"
+        f"INSERT INTO {quoted(shape.name)} ({columns}) SELECT {columns} FROM offered {lacking}"
+        f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY offered_at) = 1 {ignoring}"
     ).fetchone()
     conflicts = compare_with_stored(con, shape, present)
     record(con, conflicts)
@@ -254,13 +258,3 @@ def _move(path: Path, folder: Path, *, reason: str = "") -> None:
     path.replace(target)
     if reason:
         write_whole(target.with_suffix(".reason.txt"), f"{reason}\n".encode())
-
-
-def _added(a: MergeReport, b: MergeReport) -> MergeReport:
-    return MergeReport(
-        a.cells + b.cells,
-        a.evaluations + b.evaluations,
-        a.conflicts + b.conflicts,
-        a.quarantined + b.quarantined,
-        a.fragments + b.fragments,
-    )

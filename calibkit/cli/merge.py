@@ -1,0 +1,73 @@
+"""``calibkit merge``: what other machines measured, into this store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from calibkit.cli.notes import note
+from calibkit.cli.output import Output, data_options
+from calibkit.cli.session import Session, pass_session
+from calibkit.cli.table import Table
+from calibkit.errors import Incomplete
+
+if TYPE_CHECKING:
+    from calibkit.store import Store
+
+UNPLANNED = """
+SELECT count(*) FROM cells ANTI JOIN (
+    SELECT cell_id FROM plan_cells SEMI JOIN recipe_cells USING (plan_key)
+) USING (cell_id)
+"""
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@data_options
+@pass_session
+def merge(session: Session, *, folder: Path, output: Output) -> None:
+    """Bring in what another store has measured.
+
+    DIR is the folder FILE.d beside the other store's file, or any folder of fragments; it is left
+    as it is. `calibkit evaluate --shard I/N` leaves there what the views need, so that results,
+    summary, progress and provenance have its cells at once. Merging again changes nothing.
+
+    What comes in is printed by table. A number that is here already with another value is a
+    conflict: the stored one stands, the table `conflicts` has both, and the exit code is 1, as it
+    is when a fragment cannot be read.
+
+    \b
+    Examples:
+      calibkit merge shard-2/study.duckdb.d
+      calibkit merge fragments-of-the-cluster --json
+      calibkit --store all.duckdb merge study.duckdb.d
+    """
+    from calibkit.store.foreign import bring_in
+
+    store = session.store
+    report = bring_in(store, folder)
+    rows = sorted(report.rows.items(), key=lambda row: (row[0] != "cells", row[0]))
+    output.table(Table(("table", "new_rows"), tuple(rows), ("VARCHAR", "BIGINT")))
+    note(f"{report.fragments:,} fragments read in {folder}; {report.cells:,} cells are new")
+    if unplanned := _unplanned(store):
+        note(
+            f"{unplanned:,} cells in the store belong to no recipe that it knows; `calibkit"
+            " evaluate RECIPE`, with theirs, shows them without measuring them again"
+        )
+    for problem in report.problems:
+        note(problem)
+    if report.problems:
+        raise Incomplete(
+            f"{len(report.conflicts):,} numbers came back different from those stored, and"
+            f" {len(report.quarantined):,} fragments could not be read; everything else is merged"
+        )
+
+
+def _unplanned(store: Store) -> int:
+    if not store.exists():  # nothing could be read
+        return 0
+    with store.reading() as con:
+        row = con.execute(UNPLANNED).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,71 @@
+"""What stands in a fragment, and how it is read: rows by table, checked against the tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from calibkit.errors import BadInput
+from calibkit.identity import sha256_hex
+from calibkit.store.rows import TableShape, table_shapes
+
+FRAGMENT_VERSION = 1
+KINDS = ("cell", "baseline", "failure", "note")
+SYNTHETIC = "synthetic"
+"""The only split whose documents travel: those of a corpus come in by ingest, whole."""
+
+_NOT_FOR_FRAGMENTS = {"meta", "t_quantiles", "conflicts"}
+_DOCUMENTS_KEY = ("corpus_id", "split", "doc_id")
+
+
+@dataclass
+class Fragment:
+    """A fragment as it was read: rows by table, their values as texts (see ``TableShape``)."""
+
+    path: Path
+    digest: str
+    rows: dict[str, list[dict[str, str | None]]] = field(default_factory=dict)
+
+
+def check_payload(name: str, payload: Mapping[str, Any]) -> None:
+    """Raise BadInput for a payload that is no fragment of this version."""
+    if payload.get("fragment") != FRAGMENT_VERSION or payload.get("kind") not in KINDS:
+        raise BadInput(
+            f"fragment {name!r}: 'fragment' must be {FRAGMENT_VERSION} and 'kind' one of"
+            f" {', '.join(KINDS)}; got {payload.get('fragment')!r}, {payload.get('kind')!r}"
+        )
+
+
+def fragment_shapes(con: duckdb.DuckDBPyConnection) -> dict[str, TableShape]:
+    """Return the shapes of all tables; the one without a primary key gets what is unique in it."""
+    shapes = table_shapes(con)
+    return shapes | {"documents": replace(shapes["documents"], key=_DOCUMENTS_KEY)}
+
+
+def read_fragment(path: Path, shapes: Mapping[str, TableShape]) -> Fragment:
+    """Return the fragment with its values as texts; raise BadInput saying what is wrong with it."""
+    data = path.read_bytes()
+    try:
+        payload = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"no complete JSON ({error})") from error
+    if not isinstance(payload, dict) or payload.get("fragment") != FRAGMENT_VERSION:
+        raise BadInput(f"no fragment of version {FRAGMENT_VERSION}")
+    if payload.get("kind") not in KINDS or not isinstance(payload.get("rows"), dict):
+        raise BadInput(f"'kind' must be one of {', '.join(KINDS)}, and 'rows' a mapping")
+    fragment = Fragment(path, sha256_hex(data))
+    allowed = {n for n, shape in shapes.items() if shape.key} - _NOT_FOR_FRAGMENTS
+    for table, rows in payload["rows"].items():
+        if table not in allowed:
+            raise BadInput(f"no table for fragments is called {table!r}")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise BadInput(f"'rows.{table}' must be a list of mappings")
+        if table == "documents" and any(row.get("split") != SYNTHETIC for row in rows):
+            raise BadInput(f"'rows.documents' may only have documents of the split {SYNTHETIC!r}")
+        fragment.rows[table] = [shapes[table].texts(row) for row in rows]
+    return fragment
