@@ -12,6 +12,7 @@ from calibkit.curate.float_models import ModelArtefact
 from calibkit.errors import StoreBusy, StoreDamaged
 from calibkit.identity import content_id
 from calibkit.models.settings import ModelSettings
+from calibkit.store.carry import write_notes
 from calibkit.store.connection import Store
 from calibkit.store.fragments import merge, write_fragment
 from calibkit.store.rows import insert
@@ -72,12 +73,17 @@ class Ledger:
             insert(con, "runs", [run_row])
 
     @contextmanager
-    def merging(self) -> Iterator[None]:
-        """Merge what was measured, however the block ends."""
+    def merging(self, *, with_notes: bool = False) -> Iterator[None]:
+        """Merge what was measured, however the block ends.
+
+        with_notes: also keep what the recipe's cells refer to beside their fragments.
+        """
         try:
             yield
         finally:
             self.merge()
+            if with_notes and write_notes(self.store, self.plan.recipe_id):
+                self.merge()
 
     def merge_now_and_then(self) -> None:
         """Merge when the last time is a while ago: readers see progress, writers rarely wait."""

@@ -13,6 +13,7 @@ from calibkit.curate.corpus import ensure_corpus
 from calibkit.recipe.recipe import Recipe
 from calibkit.store.connection import Store
 from calibkit.store.fragments import merge
+from calibkit.store.presence import in_use
 from calibkit.sweep.card_phase import CardCounts, make_cards
 from calibkit.sweep.executors import NO_LIMITS, Executor, Limits, Serial
 from calibkit.sweep.jobs import Engine
@@ -61,8 +62,9 @@ def run(
 
     engine: what evaluates a cell; it never changes a number, only the time.
     max_time: minutes after which no further cell is started. fail_fast: start none after one has
-    failed. limits: what one cell may take. shard: measure only this part of the cells. train: train
-    float models that are not there; otherwise their cells fail. again: measure also what is there,
+    failed. limits: what one cell may take. shard: measure only this part of the cells, and keep what
+    they refer to beside them (`calibkit.store.carry`), to be merged elsewhere. train: train float
+    models that are not there; otherwise their cells fail. again: measure also what is there,
     and compare. Whatever is finished is kept, also when the process is killed. Raises what planning
     and the store raise; a cell that fails is a row in ``failures`` and does not stop the others.
     """
@@ -89,10 +91,10 @@ def run(
         watcher.note(f"--where {where!r} selects none of the recipe's {len(planned.cells):,} cells")
     if planned.to_do():
         pool: Executor = Serial(WORK) if executor == "serial" else Local(WORK, workers)
-        with pool, sweep.ledger.merging():
+        with in_use(store), pool, sweep.ledger.merging(with_notes=shard is not None):
             measured = sweep.measure(pool)
     else:
-        with sweep.ledger.merging():
+        with in_use(store), sweep.ledger.merging(with_notes=shard is not None):
             sweep.cards = make_cards(sweep, (), {}, {})
     counts = plan(store, recipe, limit_documents=limit_documents).counts
     return RunReport(

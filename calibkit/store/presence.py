@@ -1,0 +1,59 @@
+"""Who is at work in a store: what takes long says so, and what would disturb it asks first."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from calibkit.store.connection import Store
+
+_counter = itertools.count()
+
+
+@contextmanager
+def in_use(store: Store) -> Iterator[None]:
+    """Be seen by ``users`` until the block ends or the process does, however it ends.
+
+    Several processes may be at work at once; they do not wait for each other. Waits for one that
+    holds ``store.locked()``, and raises StoreBusy like it.
+    """
+    name = f"{socket.gethostname()}.{os.getpid()}.{next(_counter)}.lock"
+    path = _folder(store) / name
+    with store.locked():
+        path.parent.mkdir(exist_ok=True)
+        lock = FileLock(path)
+        lock.acquire(timeout=0)
+    try:
+        yield
+    finally:
+        lock.release()
+        path.unlink(missing_ok=True)
+
+
+def users(store: Store) -> list[str]:
+    """Return who is at work in the store, as in ``PID 12 on here``; the caller holds its lock.
+
+    Nobody can begin while the caller holds it. Marks of processes that were killed are removed.
+    """
+    found = []
+    for path in sorted(_folder(store).glob("*.lock")):
+        mark = FileLock(path)
+        try:
+            mark.acquire(timeout=0)
+        except Timeout:
+            host, pid, _ = path.name.rsplit(".", 3)[:3]
+            found.append(f"PID {pid} on {host}")
+            continue
+        mark.release()
+        path.unlink(missing_ok=True)
+    return found
+
+
+def _folder(store: Store) -> Path:
+    return store.folder / "in-use"
