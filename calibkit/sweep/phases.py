@@ -8,19 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from calibkit.corpora.noise import noise_kinds, noise_version
 from calibkit.corpora.reading import Corpus
 from calibkit.curate.encoding import Encoder, Library
 from calibkit.curate.float_models import ModelArtefact
 from calibkit.curate.subsets import BuiltSubset, SubsetBuilder
 from calibkit.errors import CalibkitError, StoreError
-from calibkit.identity import HARNESS, content_id, ordered_hash
 from calibkit.recipe.recipe import Recipe
 from calibkit.store.connection import Store
 from calibkit.store.rows import insert
 from calibkit.sweep.card_phase import CardCounts, make_cards
+from calibkit.sweep.content import cell_content, tested_content
 from calibkit.sweep.executors import (
     NO_LIMITS,
     Executor,
@@ -167,10 +164,7 @@ class Sweep:
         limit = test_limit(self.recipe, self.plan.limit_documents)
         chosen = self.library.split(split, limit=limit)
         encoder = self.encoder(alias)
-        # float rows are keyed by the test set: what versions it is measured under belongs to it
-        changed = [[k, noise_version(k)] for k in noise_kinds() if np.max(noise_version(k)) > 1]
-        documents = [self.corpus.corpus_id, ordered_hash(chosen.ids), chosen.label_ids.tolist()]
-        test_id = content_id("test", [HARNESS, changed, *documents])
+        test_id = tested_content(self.corpus.corpus_id, chosen.ids, chosen.label_ids.tolist())
         levels, rows = [], []
         for kind, level, seed in noise_levels(self.recipe):
             key, facts = encoder.test_tokens(split, kind, level, seed, limit=limit)
@@ -314,18 +308,7 @@ class Sweep:
         self, cell: PlannedCell, model: ModelArtefact, subset: BuiltSubset, test: TestSet
     ) -> CellJob:
         scheme = cell.point.scheme
-        cell_id = content_id(
-            "cell",
-            {
-                "harness": HARNESS,
-                "model": model.id,
-                "subset": subset.subset_id,
-                "scheme": scheme.as_dict(),
-                "arithmetic": scheme.arithmetic,
-                "device": "cpu",
-                "test": test.id,
-            },
-        )
+        cell_id = cell_content(model.id, subset.subset_id, scheme, test.id)
         return CellJob(
             places=self.places,
             cell_id=cell_id,

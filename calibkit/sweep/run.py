@@ -62,9 +62,9 @@ def run(
 
     engine: what evaluates a cell; it never changes a number, only the time.
     max_time: minutes after which no further cell is started. fail_fast: start none after one has
-    failed. limits: what one cell may take. shard: measure only this part of the cells, and keep what
-    they refer to beside them (`calibkit.store.carry`), to be merged elsewhere. train: train float
-    models that are not there; otherwise their cells fail. again: measure also what is there,
+    failed. limits: what one cell may take. shard: measure only this part of the cells, and keep
+    what they refer to beside them (`calibkit.store.carry`), to be merged elsewhere. train: train
+    float models that are not there; otherwise their cells fail. again: measure also what is there,
     and compare. Whatever is finished is kept, also when the process is killed. Raises what planning
     and the store raise; a cell that fails is a row in ``failures`` and does not stop the others.
     """
