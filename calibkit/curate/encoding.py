@@ -32,21 +32,31 @@ def artefacts_of(store: Store) -> Artefacts:
     return Artefacts(store.artefacts)
 
 
-def kept(shelf: Artefacts, kind: str, key: str, make: Callable[[], Content]) -> Artefact:
+def kept(
+    shelf: Artefacts,
+    kind: str,
+    key: str,
+    make: Callable[[], Content],
+    *,
+    mapped: bool = False,
+) -> Artefact:
     """Return an artefact that can be made from the store, anew where it is missing or damaged.
 
     Reading it checks its content, so a worker that is given the key finds what was written.
+    mapped: its arrays are read-only and stay on disk until they are used.
     """
+    read = shelf.mapped if mapped else shelf.load
     if shelf.has(kind, key):
         try:
-            return shelf.load(kind, key)
+            return read(kind, key)
         except StoreDamaged as error:
             log.warning("%s (it is made anew now)", error)
     tensors, config = make()
     try:
-        return shelf.save(kind, key, tensors, config)
+        made = shelf.save(kind, key, tensors, config)
     except StoreDamaged:  # its file was there without a key, and bad: it is out of the way now
-        return shelf.save(kind, key, tensors, config)
+        made = shelf.save(kind, key, tensors, config)
+    return read(kind, key) if mapped else made
 
 
 @dataclass

@@ -53,7 +53,7 @@ class Features:
     def kept(
         self, what: Sequence[object], compute: Callable[[], NDArray[Any]], *, about: str
     ) -> NDArray[Any]:
-        """Return an array about the documents, computed only where the store lacks it.
+        """Return an array about the documents, read-only, computed only where the store lacks it.
 
         what: everything that the array depends on, beside the documents. about: what is computed,
         in words. Of several processes that ask at once, one computes and the others wait.
@@ -67,7 +67,7 @@ class Features:
             return {"rows": compute()}, {}
 
         with shelf.lock("feature", key):
-            rows: NDArray[Any] = kept(shelf, "feature", key, make).tensors["rows"]
+            rows: NDArray[Any] = kept(shelf, "feature", key, make, mapped=True).tensors["rows"]
         return rows
 
 

@@ -6,9 +6,11 @@ which file belongs to a key, and the configuration. Both are written whole and a
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,13 @@ from calibkit.store.rows import plain
 
 _READ_ONLY = 0o444
 _verified: set[tuple[str, int, int]] = set()
+
+_TYPES = {"BOOL": "?", "U8": "u1", "I8": "i1"} | {
+    f"{name}{8 * size}": f"<{code}{size}"
+    for name, code, sizes in (("F", "f", (2, 4, 8)), ("I", "i", (2, 4, 8)), ("U", "u", (2, 4, 8)))
+    for size in sizes
+}
+"""What safetensors calls a type -> what numpy calls it."""
 
 
 @dataclass(frozen=True)
@@ -84,26 +93,51 @@ class Artefacts:
         StoreDamaged if it is not what was written: it is moved to quarantine then, and running the
         same command again makes it anew.
         """
-        if not self.has(kind, key):
-            raise BadInput(f"there is no {kind} artefact {key} in {self.root}")
-        note = self._read_note(kind, key)
-        file = self._note(kind, key).with_name(str(note["file"]))
+        note, file = self._entry(kind, key)
         try:
-            status = file.stat()
             data = file.read_bytes()
+            self._verify(kind, key, file, note, lambda: sha256_hex(data))
+            tensors = load_tensors(data)
         except FileNotFoundError as error:
             raise self._damaged(kind, key, file, "its file is gone") from error
-        seen = (str(file), status.st_size, status.st_mtime_ns)
-        if seen not in _verified:
-            if sha256_hex(data) != note["sha256"]:
-                raise self._damaged(kind, key, file, "its sha256 is not what was written")
-            _verified.add(seen)
-        try:
-            tensors = load_tensors(data)
         except SafetensorError as error:
             raise self._damaged(kind, key, file, str(error)) from error
         owned = {name: t if t.flags.writeable else t.copy() for name, t in tensors.items()}
         return Artefact(note["config"], owned, note["sha256"])
+
+    def mapped(self, kind: str, key: str) -> Artefact:
+        """Return an artefact as `load` does, but leave its arrays on disk until they are used.
+
+        The arrays are read-only, and take memory only where they are looked at.
+        """
+        note, file = self._entry(kind, key)
+        try:
+            self._verify(kind, key, file, note, lambda: file_sha256(file))
+            tensors = mapped_tensors(file)
+        except FileNotFoundError as error:
+            raise self._damaged(kind, key, file, "its file is gone") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(kind, key, file, str(error)) from error
+        return Artefact(note["config"], tensors, note["sha256"])
+
+    def _entry(self, kind: str, key: str) -> tuple[dict[str, Any], Path]:
+        """Return an artefact's note, and the file that it names; BadInput if there is none."""
+        if not self.has(kind, key):
+            raise BadInput(f"there is no {kind} artefact {key} in {self.root}")
+        note = self._read_note(kind, key)
+        return note, self._note(kind, key).with_name(str(note["file"]))
+
+    def _verify(
+        self, kind: str, key: str, file: Path, note: Mapping[str, Any], digest: Callable[[], str]
+    ) -> None:
+        """Check a file's sha256 at the first read in this process; StoreDamaged if it is wrong."""
+        status = file.stat()
+        seen = (str(file), status.st_size, status.st_mtime_ns)
+        if seen in _verified:
+            return
+        if digest() != note["sha256"]:
+            raise self._damaged(kind, key, file, "its sha256 is not what was written")
+        _verified.add(seen)
 
     @contextmanager
     def lock(self, kind: str, key: str, *, patience: float = -1) -> Iterator[None]:
@@ -149,6 +183,36 @@ class Artefacts:
             f"the {kind} artefact {key} is damaged: {why}. It was moved to {place}; run the same"
             " command again to make it anew"
         )
+
+
+def file_sha256(file: Path) -> str:
+    """Return the sha256 of a file's bytes as 64 hex digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def mapped_tensors(file: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a safetensors file as read-only maps of it.
+
+    Raises ValueError, KeyError or TypeError for a file that is none, or arrays of another type.
+    """
+    with file.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        if size > file.stat().st_size:
+            raise ValueError("its header is longer than the file")
+        header = json.loads(stream.read(size))
+    found: dict[str, NDArray[Any]] = {}
+    for name, one in header.items():
+        if name == "__metadata__":
+            continue
+        kind, shape = np.dtype(_TYPES[one["dtype"]]), tuple(one["shape"])
+        if not math.prod(shape):
+            found[name] = np.empty(shape, kind)
+            found[name].flags.writeable = False
+            continue
+        start = 8 + size + one["data_offsets"][0]
+        found[name] = np.asarray(np.memmap(file, kind, "r", start, shape))
+    return found
 
 
 def _json_form(config: Mapping[str, Any], what: str) -> dict[str, Any]:

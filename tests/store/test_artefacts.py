@@ -170,3 +170,36 @@ def test_one_maker_at_a_time(artefacts):
                 order.append("never")
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_mapped_arrays_are_those_that_were_kept_and_cannot_be_written_to(tmp_path):
+    shelf = Artefacts(tmp_path / "artefacts")
+    kept = {
+        **{name: np.arange(6).reshape(2, 3).astype(name) for name in ("f4", "f8", "f2", "i8")},
+        **{name: np.arange(6).astype(name) for name in ("u1", "i1", "u4", "i2", "u8", "?")},
+        "nothing": np.empty((0, 4), np.float32),
+        "number": np.float64(2.5),
+    }
+    shelf.save("feature", "one", kept, {"a": 1})
+    found = shelf.mapped("feature", "one")
+    assert found.config == {"a": 1} and found.sha256 == shelf.load("feature", "one").sha256
+    assert found.tensors.keys() == kept.keys()
+    for name, expected in shelf.load("feature", "one").tensors.items():
+        array = found.tensors[name]
+        assert array.dtype == expected.dtype and array.shape == expected.shape, name
+        assert np.array_equal(array, expected), name
+        assert not array.flags.writeable, name
+
+
+def test_a_mapped_artefact_is_checked_like_any_other(tmp_path):
+    shelf = Artefacts(tmp_path / "artefacts")
+    shelf.save("feature", "one", {"rows": np.arange(1000.0)}, {})
+    (file,) = (tmp_path / "artefacts" / "feature").glob("*.safetensors")
+    file.chmod(0o644)
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1
+    file.write_bytes(bytes(data))
+    with pytest.raises(StoreDamaged, match="sha256 is not what was written"):
+        shelf.mapped("feature", "one")
+    with pytest.raises(BadInput, match="there is no feature artefact one"):
+        shelf.mapped("feature", "one")
