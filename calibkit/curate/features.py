@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.curate.encoding import Content, Library, artefacts_of, kept
-from calibkit.curate.float_models import ModelArtefact as ModelArtefact
+from calibkit.errors import StoreBusy
 from calibkit.identity import content_id
+from calibkit.store.artefacts import Artefacts
 
 FEATURES = 1
 """Version of the feature extraction; part of the key of every kept feature."""
+
+QUIET_SECONDS = 1.0
+"""So long nobody is told that another process is waited for."""
 
 Tell = Callable[[str], None]
 """Takes a line about what is going on, for whoever waits."""
@@ -66,9 +71,20 @@ class Features:
             self.tell(f"looking at {len(self.doc_ids):,} documents {about}")
             return {"rows": compute()}, {}
 
-        with shelf.lock("feature", key):
+        with self._turn(shelf, key, about):
             rows: NDArray[Any] = kept(shelf, "feature", key, make, mapped=True).tensors["rows"]
         return rows
+
+    @contextmanager
+    def _turn(self, shelf: Artefacts, key: str, about: str) -> Iterator[None]:
+        """Hold the right to compute an array, and tell if that takes waiting."""
+        with ExitStack() as held:
+            try:
+                held.enter_context(shelf.lock("feature", key, patience=QUIET_SECONDS))
+            except StoreBusy:
+                self.tell(f"another process is looking at documents {about}; waiting for it")
+                held.enter_context(shelf.lock("feature", key))
+            yield
 
 
 def word_vectors(features: Features) -> NDArray[np.float32]:

@@ -85,17 +85,6 @@ def document_grams(
     return found
 
 
-def document_inputs(kind: str, tokens: Ragged) -> NDArray[np.float64]:
-    """Return how many inputs each document's matrix stands for: float64 (documents,).
-
-    The matrices of all documents sum to the identity times the sum of these. Generative: the
-    positions that the model reads. Discriminative: the mean number of tokens, for each document.
-    """
-    if kind == "generative":
-        return (tokens.lengths - 1).astype(np.float64)
-    return np.full(len(tokens), tokens.lengths.mean() if len(tokens) else 0.0)
-
-
 def directions(
     kind: str, arrays: Arrays, tokens: Ragged, *, most: int = DIRECTIONS, batch: int = BATCH
 ) -> Whitening:

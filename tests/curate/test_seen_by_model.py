@@ -10,7 +10,6 @@ from calibkit.curate import seen_by_model
 from calibkit.curate.encoding import Encoder, artefacts_of
 from calibkit.curate.float_models import load_model, network_of
 from calibkit.curate.needs import MAKERS, pool_with
-from calibkit.engine.document_grams import document_inputs
 from calibkit.engine.documents import document_ranges
 from calibkit.errors import BadInput, UnknownName
 from calibkit.identity import content_id
@@ -59,7 +58,7 @@ def test_each_row_is_that_document_s(kind, features, trained, pool):
     read = tokens.lengths - (kind == "generative")
     assert moments[:, 0, 0].tolist() == (read * 6).tolist()  # 6 numbers a word vector
     grams = looked_at("gram", pool, features, model).sum(axis=0, dtype=np.float64)
-    expected = np.eye(len(grams)) * document_inputs(kind, tokens).sum()
+    expected = np.eye(len(grams)) * read.sum()
     np.testing.assert_allclose(grams, expected, atol=1e-3 * expected.max())
     scores = np.sort(score(network_of(found), tokens).log_scores, axis=1)
     margins = looked_at("margins", pool, features, model)
@@ -100,7 +99,8 @@ def test_who_comes_second_waits_and_reads_what_the_first_computed(features, monk
     """The second one asks while the first one computes; it may not begin to compute as well."""
     from threading import Event, Thread
 
-    began, go_on, computed = Event(), Event(), []
+    began, go_on, computed, told = Event(), Event(), [], []
+    patient = replace(features, tell=told.append)
 
     def compute():
         computed.append(1)
@@ -109,7 +109,7 @@ def test_who_comes_second_waits_and_reads_what_the_first_computed(features, monk
         return np.zeros((151, 2), dtype=np.float32)
 
     def ask():
-        found.append(features.kept(["slow"], compute, about="slowly"))
+        found.append(patient.kept(["slow"], compute, about="slowly"))
 
     found = []
     threads = [Thread(target=ask) for _ in range(2)]
@@ -118,6 +118,11 @@ def test_who_comes_second_waits_and_reads_what_the_first_computed(features, monk
     threads[1].start()
     threads[1].join(0.2)
     assert threads[1].is_alive()
+    threads[1].join(1.5)
+    assert told == [
+        "looking at 151 documents slowly",
+        "another process is looking at documents slowly; waiting for it",
+    ]
     go_on.set()
     for thread in threads:
         thread.join(30)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from calibkit.engine import document_grams as module
 from calibkit.engine.calibrate import calibrate
-from calibkit.engine.document_grams import document_grams, document_inputs, whitening
+from calibkit.engine.document_grams import directions, document_grams, whitening
 from calibkit.engine.float_pass import FloatModel
 from calibkit.engine.gram import linear_gram
 from calibkit.quantize.schemes import SchemeSettings, resolve
@@ -54,12 +54,11 @@ def test_each_matrix_is_the_sum_over_the_document_s_inputs(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_pool_s_matrix_is_the_identity_times_its_inputs(kind, make_model, make_documents):
+def test_the_pool_s_matrix_is_the_identity_times_its_tokens(kind, make_model, make_documents):
     model, tokens = make_model(kind), make_documents(60)
     found = document_grams(kind, model.arrays, tokens)
-    inputs = document_inputs(kind, tokens)
-    assert inputs.sum() == pytest.approx(tokens.lengths.sum() - 60 * (kind == "generative"))
-    total = found.sum(axis=0, dtype=np.float64) / inputs.sum()
+    read = tokens.lengths.sum() - 60 * (kind == "generative")
+    total = found.sum(axis=0, dtype=np.float64) / read
     np.testing.assert_allclose(total, np.eye(found.shape[1]), atol=1e-5)
 
 
@@ -103,3 +102,11 @@ def test_directions_without_energy_are_left_out(discriminative_classifier, make_
     found = document_grams("discriminative", discriminative_classifier.arrays, tokens)
     assert found.shape == (5, 3, 3)
     assert np.isfinite(found).all()
+
+
+def test_other_documents_are_seen_in_the_directions_of_the_pool(float_classifier, make_documents):
+    kind, arrays, pool = float_classifier.kind, float_classifier.arrays, make_documents(40)
+    white = directions(kind, arrays, pool, most=6)
+    whole = document_grams(kind, arrays, pool, most=6)
+    some = document_grams(kind, arrays, pool.take([3, 17, 8]), white=white)
+    np.testing.assert_allclose(some, whole[[3, 17, 8]], rtol=1e-4, atol=1e-4)
