@@ -151,7 +151,8 @@ def evaluate(
 
     Ingests the corpus, trains the float models, builds the subsets, measures every cell that the
     store lacks, and prints the summary. Running the same command again picks up where the last
-    one stopped, also after it was killed. The exit code is 1 while any cell is missing or failed.
+    one stopped, also after it was killed. The exit code is 1 while any cell, or any coverage card
+    that RECIPE asks for, is missing or failed.
 
     \b
     Examples:
@@ -228,6 +229,8 @@ def evaluate(
     )
     if report.failed:
         _tell_failures(store, loaded)
+    if report.cards.made:
+        note(f"{report.cards.made:,} coverage cards made")
     _tell_next(session, loaded)
     if report.conflicts:
         raise Incomplete(
@@ -239,6 +242,12 @@ def evaluate(
         raise Incomplete(
             f"{report.failed:,} cells failed and {report.missing:,} are missing of"
             f" {report.planned:,}; run the same command again to measure them"
+        )
+    if report.cards.failed or report.cards.missing:
+        raise Incomplete(
+            f"{report.cards.failed:,} coverage cards failed and {report.cards.missing:,} are"
+            " missing, of subsets whose cells are done; run the same command again to make them,"
+            " and see `calibkit sql \"FROM failures WHERE stage = 'card'\"`"
         )
 
 
@@ -269,6 +278,9 @@ def _show_plan(plan: Plan, output: Output) -> None:
         f"a run would measure {len(to_do):,} cells at {levels} noise levels each"
         f" = {levels * len(to_do):,} evaluations, from {models} float models and {subsets} subsets"
     )
+    card = plan.recipe.measure.card
+    if card != "none":
+        note(f"and make the coverage cards of the subsets that the store lacks (card: {card})")
 
 
 def _tell_time(store: Store, plan: Plan, workers: int) -> None:

@@ -22,7 +22,9 @@ Run = Callable[..., Result]
 def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Put something in the place of the sweep, which reports what it is told to."""
 
-    def install(error: BaseException | None = None, **report: int) -> dict[str, Any]:
+    def install(
+        error: BaseException | None = None, cards: tuple[int, int, int] = (0, 0, 0), **report: int
+    ) -> dict[str, Any]:
         calls: dict[str, Any] = {}
 
         def run(store: Store, recipe: Any, *, watcher: Any, **options: Any) -> Any:
@@ -33,7 +35,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
                 raise error
             counts = {"measured": 8, "done": 8, "failed": 0, "missing": 0, "planned": 8}
             counts |= {"conflicts": 0} | report
-            return SimpleNamespace(seconds=75.0, **counts)
+            told = dict(zip(("made", "failed", "missing"), cards, strict=True))
+            return SimpleNamespace(seconds=75.0, cards=SimpleNamespace(**told), **counts)
 
         import sys
 
@@ -118,6 +121,20 @@ def test_numbers_that_came_back_different_are_no_success(
     assert result.exit_code == 1
     assert result.stdout.startswith("model ")
     assert "2 numbers came back different" in result.stderr and "FROM conflicts" in result.stderr
+
+
+def test_cards_that_could_not_be_made_are_no_success(
+    run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
+) -> None:
+    pretend(cards=(3, 2, 1))
+    result = run("--store", study_store.path, "evaluate", recipe)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("model ")
+    assert "3 coverage cards made" in result.stderr
+    assert "2 coverage cards failed and 1 are missing" in result.stderr
+    assert "FROM failures WHERE stage = 'card'" in result.stderr
+    pretend(cards=(3, 0, 0))
+    assert run("--store", study_store.path, "evaluate", recipe).exit_code == 0
 
 
 def test_failed_cells_are_listed_and_the_exit_code_is_1(

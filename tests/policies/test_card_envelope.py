@@ -248,7 +248,6 @@ def test_words_of_a_usual_subset():
     assert in_words(lines, 200) == (
         "looks like a random draw: 1 of 3 metrics outside the 5-95 % range of 200 random draws, "
         "19 in 20 random draws have at most 3; nothing bad; "
-        "also: shorter documents (9; random 10 to 20); "
         "covers 93.0 % of the pool's ranges (random 92.0 % to 99.0 %)"
     )
 
@@ -264,6 +263,31 @@ def test_words_name_what_is_far_off_although_little_is():
     assert text.startswith("like a random draw in most respects, not in all: 2 of 3 metrics")
     assert "bad: near copies of each other (0.9; random 0 to 0.1)" in text
     assert "better than by chance: more of the pool's text covered (0.99; random 0.9 to" in text
+
+
+def test_words_say_how_bad_it_is():
+    lines = [
+        made_line("mmd", 0.30004, 0.1, 0.3, "high", True),
+        made_line("oov_share", 0.9, 0.0, 0.1, "high", True),
+        made_line("length_p90", 2000, 100, 1000, "high", False),
+        made_line("in_test", 0.01, 0, 0.02, "inside", True),
+        made_line("range_covered", 1.0, 1.0, 1.0, "inside", False),
+        made_line(OUTSIDE_ALL, 3, 0, 3, "inside", False),
+    ]
+    assert in_words(lines, 200).split("; ", 1)[1] == (
+        "bad: more unknown words (0.9; random 0 to 0.1), "
+        "documents of the test split (0.01; random 0 to 0.02); "
+        "slightly bad: topics off the pool's (0.30004; random 0.1 to 0.3); "
+        "also: longer long documents (2,000; random 100 to 1,000); "
+        "covers 100.0 % of the pool's ranges, as random draws do"
+    )
+
+
+def test_beyond_draws_that_all_say_the_same_is_far_only_if_none_is_there():
+    one = Line("near_copies", "", 0.01, 0.0, 0.0, 0.0, 0.97, "high", True)
+    total = made_line(OUTSIDE, 1, 0, 3, "inside", False)
+    assert "slightly bad: near copies" in in_words([one, total], 200)
+    assert "; bad: near copies" in in_words([replace(one, rank=1.0), total], 200)
 
 
 def test_words_name_no_more_than_four():

@@ -22,25 +22,30 @@ def in_words(lines: Sequence[Line], draws: int) -> str:
 
     lines: of one subset, `OUTSIDE` or `OUTSIDE_ALL` included. Says first whether the subset looks
     like a random draw: whether no more of its metrics are outside of the range of ``draws`` random
-    draws than are for 19 in 20 random draws. Then what is bad, what is better than by chance, and
-    how much of the pool's ranges is covered, where a model says so.
+    draws than are for 19 in 20 random draws. Then what is bad, and what is outside on the bad side
+    by so little that it is often so by chance; what is far better than by chance, and how much of
+    the pool's ranges is covered, where a model says so.
     """
     main = [line for line in lines if not line.site and line.metric not in COUNTS]
     judged = [line for line in main if line.verdict is not None]
-    told = _without_echo(main)
-    bad = _by_distance([line for line in told if line.is_bad])
-    outside = [line for line in told if line.verdict not in (None, "inside")]
-    good = _by_distance([line for line in outside if not line.is_bad and BY_NAME[line.metric].bad])
-    neither = _by_distance([line for line in outside if not BY_NAME[line.metric].bad])
+    told = _by_distance(_without_echo(main))
+    bad = [line for line in told if line.is_bad]
+    worse = [line for line in bad if _is_far(line) or BY_NAME[line.metric].harmful]
+    slightly = [line for line in bad if line not in worse]
+    far = [line for line in told if not line.is_bad and _is_far(line)]
+    good = [line for line in far if BY_NAME[line.metric].bad]
+    neither = [line for line in far if not BY_NAME[line.metric].bad]
     parts = [_likeness(lines, judged, draws)]
-    if bad:
-        parts.append(f"bad: {_named(bad)}")
-    elif judged:
+    if judged and not bad:
         parts.append("nothing bad")
-    if good:
-        parts.append(f"better than by chance: {_named(good)}")
-    if neither:
-        parts.append(f"also: {_named(neither)}")
+    for name, some in {
+        "bad": worse,
+        "slightly bad": slightly,
+        "better than by chance": good,
+        "also": neither,
+    }.items():
+        if some:
+            parts.append(f"{name}: {_named(some)}")
     covered = next((line for line in main if line.metric == "range_covered"), None)
     if covered is not None and covered.value is not None:
         parts.append(_covered(covered))
@@ -64,7 +69,7 @@ def _likeness(lines: Sequence[Line], judged: Sequence[Line], draws: int) -> str:
     usual = f"19 in 20 random draws have at most {most}"
     if total.verdict == "high":
         return f"unlike a random draw: {told}, {usual}"
-    if any(line.verdict != "inside" and _distance(line) > FAR for line in judged):
+    if any(_is_far(line) for line in judged):
         return f"like a random draw in most respects, not in all: {told}, {usual}"
     return f"looks like a random draw: {told}, {usual}"
 
@@ -74,7 +79,14 @@ def _distance(line: Line) -> float:
     if line.value is None or line.low is None or line.median is None or line.high is None:
         return float("inf")
     width, off = line.high - line.low, abs(line.value - line.median)
-    return off / width if width > 0 else (float("inf") if off else 0.0)
+    if width > 0:
+        return off / width
+    # nearly all draws say the same: what none of them says is far off
+    return 0.0 if not off else 2 * FAR if line.rank in (0.0, 1.0) else FAR
+
+
+def _is_far(line: Line) -> bool:
+    return line.verdict in ("low", "high") and _distance(line) > FAR
 
 
 def _by_distance(lines: Sequence[Line]) -> list[Line]:
@@ -92,8 +104,20 @@ def _told(line: Line) -> str:
     said = metric.low if line.verdict == "low" else metric.high
     assert line.value is not None
     if line.low is None or line.high is None:
-        return f"{said} ({_number(line.value)})"
-    return f"{said} ({_number(line.value)}; random {_number(line.low)} to {_number(line.high)})"
+        return f"{said} ({_number(line.value, 3)})"
+    # so many digits that what is outside of the range is seen to be
+    digits = next((n for n in (3, 4, 5) if _differ(line.value, line.low, line.high, n)), 6)
+    value, low, high = (_number(x, digits) for x in (line.value, line.low, line.high))
+    return f"{said} ({value}; random {low} to {high})"
+
+
+def _differ(value: float, low: float, high: float, digits: int) -> bool:
+    ends = (_number(low, digits), _number(high, digits))
+    return value in (low, high) or _number(value, digits) not in ends
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
 
 
 def _covered(line: Line) -> str:
@@ -101,12 +125,11 @@ def _covered(line: Line) -> str:
     said = f"covers {_percent(line.value)} of the pool's ranges"
     if line.low is None or line.high is None:
         return said
-    return f"{said} (random {_percent(line.low)} to {_percent(line.high)})"
+    low, high = _percent(line.low), _percent(line.high)
+    if low == high == _percent(line.value):
+        return f"{said}, as random draws do"
+    return f"{said} (random {low} to {high})"
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
