@@ -101,7 +101,9 @@ def drawn(weights: Tensor, top_p: float, numbers: Sequence[np.random.Generator])
         if top_p >= 1:
             break
         weight = left.gather(1, chosen[:, None])
-        before = (left == weight).logical_and_(columns < chosen[:, None]).logical_or_(left > weight)
+        before, equal = left > weight, left == weight
+        if int(equal.sum()) > len(rows):  # not the chosen ones alone
+            before |= equal & (columns < chosen[:, None])
         left = left * before
         total = left.sum(dim=1)
         again = (total >= enough[rows]).nonzero()[:, 0]
@@ -177,8 +179,11 @@ class _Pen:
         vectors = model.label_embedding.weight
         label_columns = model.decoder.weight[:, model.lstm.hidden_size :]
         labelling = _Product(label_columns, float(vectors.abs().max()))
-        self.biases = labelling(labelling.steps(vectors)) + model.decoder.bias.double()
-        self.biases[:, [PAD, UNK, BOS]] = -math.inf
+        biases = labelling(labelling.steps(vectors)) + model.decoder.bias.double()
+        biases[:, [PAD, UNK, BOS]] = -math.inf
+        padding = (0, -biases.shape[1] % _BLOCK)  # columns that are never drawn
+        self.decoding.weight = F.pad(self.decoding.weight, padding)
+        self.biases = F.pad(biases, padding, value=-math.inf)
         self.temperature = temperature
         self.largest = math.log(2.0) * (51 - self.biases.shape[1].bit_length())
 
@@ -196,9 +201,10 @@ class _Pen:
         return _States(self.recurrence.steps(out.sigmoid() * cell.tanh()), cell)
 
     def weights(self, states: _States, labels: NDArray[np.integer], first: list[bool]) -> Tensor:
-        """Return the probabilities of the next token as whole numbers (B, V), up to a factor.
+        """Return the probabilities of the next token as whole numbers, up to a factor.
 
-        The largest is 2^(51 - bits of V), of which smaller ones are a part, rounded down.
+        float64 (B, V'), V' being V rounded up to whole blocks. The largest is 2^(51 - bits of V'),
+        of which smaller ones are a part, rounded down.
         """
         logits = self.decoding(states.hidden)
         logits.add_(self.biases[torch.from_numpy(labels.astype(np.int64))])
