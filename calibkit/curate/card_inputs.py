@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibkit.corpora.text import tokenize
 from calibkit.corpora.vocabulary import SPECIALS
 from calibkit.curate.encoding import Content, Encoder, Library, artefacts_of, kept
 from calibkit.curate.features import Tell, untold
@@ -20,7 +19,7 @@ from calibkit.curate.seen_by_model import one_thread
 from calibkit.errors import Infeasible
 from calibkit.identity import content_id
 from calibkit.models.settings import settings_from
-from calibkit.policies import Draw, Pool, minhash
+from calibkit.policies import Draw, Pool
 from calibkit.policies.card.copies import NEAR
 from calibkit.policies.card.documents import CardDocuments, Reference
 from calibkit.policies.card.sites import SiteReference
@@ -28,9 +27,8 @@ from calibkit.policies.mmd import SAMPLE, FourierKernel, fourier_kernel
 from calibkit.ragged import Ragged
 
 if TYPE_CHECKING:
-    from calibkit.engine.document_grams import Whitening
+    from calibkit.curate.card_new import NewDocuments
 
-NEW_TEXT = "the subset has documents that are not in the pool, which vectors are made for"
 NO_TEST = "the corpus has no test split"
 
 
@@ -59,7 +57,6 @@ class CardSource:
     library: Library
     split: str
     tell: Tell = untold
-    _white: dict[str, Whitening] = field(default_factory=dict)
 
     # ------------------------------------------------------------------------------------ pools
 
@@ -74,7 +71,7 @@ class CardSource:
                 "outside of the test split; there is nothing to hold a subset against"
             )
         pool = self._pool_with(bare, "tokens", "minhash")
-        reasons = {} if self._has_test else {"in_test": NO_TEST, "near_test": NO_TEST}
+        reasons = {} if self.has_test else {"in_test": NO_TEST, "near_test": NO_TEST}
         kernel = features = None
         try:
             kernel, features = self._features(bare)
@@ -88,13 +85,13 @@ class CardSource:
             features=features,
             signatures=pool.arrays["minhash"],
         )
-        if self._has_test:
+        if self.has_test:
             similar = self._pool_with(bare, "near-test").arrays["near-test"]
-            documents = self._beside_test(documents, self._pool_texts, similar)
+            documents = self.beside_test(documents, self.pool_texts, similar)
         reference = Reference.of(
             documents,
             labels=len(names),
-            vocabulary_types=len(self._encoder.vocabulary) - len(SPECIALS),
+            vocabulary_types=len(self.encoder.vocabulary) - len(SPECIALS),
             kernel=kernel,
         )
         return CardInputs(pool, documents, reference, reasons)
@@ -106,7 +103,7 @@ class CardSource:
         """
         text = self.text
         pool = self._pool_with(text.pool, "ranges", "gram", model=model)
-        kind, tokens = model.settings.kind, self._read_by(model, self._pool_texts)
+        kind, tokens = model.settings.kind, self.read_by(model, self.pool_texts)
         documents = replace(
             text.documents,
             features=None,
@@ -115,7 +112,7 @@ class CardSource:
             near_test=None,
             ranges=pool.arrays["ranges"],
             gram=pool.arrays["gram"],
-            inputs=_inputs(kind, tokens, tokens),
+            inputs=inputs_of(kind, tokens, tokens),
         )
         reference = replace(text.reference, sites=self._sites(model, tokens))
         return CardInputs(text.pool, documents, reference, {}, model)
@@ -134,26 +131,13 @@ class CardSource:
         rows = [row_of.get(doc_id, -1) for doc_id in doc_ids]
         if -1 not in rows:  # in the order of ids, so that sums are those of the draws
             return given.documents.take(np.sort(np.array(rows, dtype=np.intp))), given.reasons
-        return self._new(doc_ids, given)
+        return self._new.look(doc_ids, given), given.reasons
 
-    def _new(
-        self, doc_ids: Sequence[str], given: CardInputs
-    ) -> tuple[CardDocuments, dict[str, str]]:
-        found = self.library.by_id(sorted(doc_ids))
-        documents = CardDocuments(
-            label_ids=found.label_ids,
-            lengths=np.array([len(tokenize(text)) for text in found.texts], dtype=np.int64),
-            tokens=self._encoder.encode(found.texts),
-        )
-        if given.model is None:
-            mine = minhash.signatures(found.texts)
-            documents = replace(documents, signatures=mine)
-            if self._has_test:
-                theirs = minhash.signatures(self._test_texts)
-                similar = minhash.nearest_similarity(mine, theirs)
-                documents = self._beside_test(documents, found.texts, similar)
-            return documents, given.reasons | {"features": NEW_TEXT}
-        return replace(documents, **self._seen_by(given.model, found.texts)), given.reasons
+    @cached_property
+    def _new(self) -> NewDocuments:
+        from calibkit.curate.card_new import NewDocuments
+
+        return NewDocuments(self)
 
     # ------------------------------------------------------------------------------------- text
 
@@ -161,19 +145,22 @@ class CardSource:
         return pool_with(needs, pool, self.library, self.split, model, tell=self.tell)
 
     @cached_property
-    def _encoder(self) -> Encoder:
+    def encoder(self) -> Encoder:
+        """The encoder of a model with default settings, which the text is measured by."""
         return Encoder.of(self.library, settings_from("discriminative", {}))
 
     @property
-    def _pool_texts(self) -> tuple[str, ...]:
+    def pool_texts(self) -> tuple[str, ...]:
+        """The texts of the pool."""
         return self.library.split(self.split, leave_out_in_test=True).texts
 
     @property
-    def _has_test(self) -> bool:
+    def has_test(self) -> bool:
+        """Whether the corpus has a test split."""
         return "test" in self.library.corpus.documents
 
     @cached_property
-    def _test_texts(self) -> tuple[str, ...]:
+    def test_texts(self) -> tuple[str, ...]:
         """The whole test split, whatever the share of it that is measured on."""
         return Library(self.library.store, self.library.corpus, 1.0).split("test").texts
 
@@ -184,35 +171,22 @@ class CardSource:
         kernel = fourier_kernel(vectors, sample, draw.generator("frequencies"))
         return kernel, kernel.steps(vectors)
 
-    def _beside_test(
+    def beside_test(
         self, documents: CardDocuments, texts: Sequence[str], similar: NDArray[np.float32]
     ) -> CardDocuments:
         """Return the documents with whether they, or near copies of them, stand in test.
 
         similar: each document's largest similarity to a test document.
         """
-        test_texts = set(self._test_texts)
+        test_texts = set(self.test_texts)
         same = np.array([text in test_texts for text in texts], dtype=bool)
         return replace(documents, in_test=same, near_test=(similar >= NEAR) | same)
 
     # ------------------------------------------------------------------------------------ models
 
-    def _read_by(self, model: ModelArtefact, texts: Sequence[str]) -> Ragged:
+    def read_by(self, model: ModelArtefact, texts: Sequence[str]) -> Ragged:
+        """Return texts as a model reads them."""
         return Encoder.of(self.library, model.settings).encode(texts)
-
-    def _seen_by(self, model: ModelArtefact, texts: Sequence[str]) -> dict[str, Any]:
-        """Return what a model sees of documents that are not in the pool."""
-        from calibkit.engine.document_grams import directions, document_grams
-        from calibkit.engine.documents import document_ranges
-
-        kind, weights = model.settings.kind, load_model(self.library, model).tensors
-        tokens, pool_tokens = (self._read_by(model, some) for some in (texts, self._pool_texts))
-        with one_thread():
-            if model.id not in self._white:
-                self._white[model.id] = directions(kind, weights, pool_tokens)
-            gram = document_grams(kind, weights, tokens, white=self._white[model.id])
-            ranges = document_ranges(kind, weights, tokens)
-        return {"ranges": ranges, "gram": gram, "inputs": _inputs(kind, tokens, pool_tokens)}
 
     def _sites(self, model: ModelArtefact, tokens: Ragged) -> dict[str, SiteReference]:
         """Return what the pool's values are like at each site, by one pass that is kept."""
@@ -244,7 +218,7 @@ class CardSource:
         }
 
 
-def _inputs(kind: str, tokens: Ragged, pool_tokens: Ragged) -> NDArray[np.float64]:
+def inputs_of(kind: str, tokens: Ragged, pool_tokens: Ragged) -> NDArray[np.float64]:
     """Return how many inputs of the linear layer each document's Gram matrix stands for.
 
     As `calibkit.engine.document_grams` sums them: of the generative model one at every position

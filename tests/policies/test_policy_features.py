@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibkit.errors import Infeasible
-from calibkit.policies.features import tfidf_svd
+from calibkit.policies.features import TfidfSpace, tfidf_svd
 
 SPACE = ["the rocket reached orbit", "a rocket left for the moon", "orbit around the moon"]
 FOOD = ["bread with butter", "butter and jam on bread", "jam with bread"]
@@ -34,6 +34,16 @@ def test_a_texts_vector_does_not_depend_on_the_order_of_texts(texts):
     expected = dict(zip(reference, tfidf_svd(reference), strict=True))
     for text, vector in zip(texts, tfidf_svd(texts), strict=True):
         assert vector.tobytes() == expected[text].tobytes()
+
+
+def test_other_texts_have_vectors_in_the_same_space():
+    space = TfidfSpace.of(SPACE + FOOD, dims=2)
+    new = space.vectors(["butter on bread", SPACE[1], "nothing known"])
+    pool = tfidf_svd(SPACE + FOOD, dims=2)
+    assert new.dtype == np.float32
+    assert new[1].tobytes() == pool[1].tobytes()
+    assert (new[0] @ pool[3:].T).min() > (new[0] @ pool[:3].T).max()
+    assert new[2].tolist() == [0, 0]
 
 
 def test_small_pools_get_fewer_dimensions():

@@ -25,12 +25,12 @@ class CardDocuments:
 
     label_ids: int64 (n,), by the corpus's labels. lengths: int64 (n,), tokens uncut. tokens: as a
     model reads them (ids of the training vocabulary, cut, between begin and end). features: int8
-    (n, d), random Fourier features in steps (`calibkit.policies.mmd`); only of documents of the
-    pool. signatures: uint32 (n, 64), MinHash. in_test, near_test: bool (n,), whether the text, or
-    a near copy of it, stands in the test split. ranges: float32 (n, sites, 2), smallest and largest
-    value of each document at each activation site of a float model. gram: float32 (n, k, k), Gram
-    matrix of what the model's linear layer reads, in directions that make the pool's mean the
-    identity; a sum over ``inputs`` rows, float64 (n,).
+    (n, d), random Fourier features in steps (`calibkit.policies.mmd`). signatures: uint32 (n, 64),
+    MinHash. in_test, near_test: bool (n,), whether the text, or a near copy of it, stands in the
+    test split. ranges: float32 (n, sites, 2), smallest and largest value of each document at each
+    activation site of a float model. gram: float32 (n, k, k), Gram matrix of what the model's
+    linear layer reads, in directions that make the pool's mean the identity; a sum over ``inputs``
+    rows, float64 (n,).
     """
 
     label_ids: NDArray[np.int64]
