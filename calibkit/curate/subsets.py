@@ -145,7 +145,7 @@ class SubsetBuilder:
         if isinstance(policy, Generator):
             source = LibrarySource(self.library, policy.name, model)
             made = make(policy, pool, size, Draw(seed), source)
-            return as_documents(made, self.library.corpus, pool, source)
+            return as_documents(made, self.library)
         return Chosen(self.documents(pool.ids(select(policy, pool, size, Draw(seed)))))
 
     def _request_key(self, request: Request) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from calibkit.corpora.noise import corrupt
-from calibkit.corpora.reading import Corpus, Documents
+from calibkit.corpora.reading import Documents
 from calibkit.corpora.synthetic import SyntheticDocument, identified
 from calibkit.corpora.text import clean
 from calibkit.corpora.vocabulary import BOS, EOS, SPECIALS
@@ -18,7 +18,7 @@ from calibkit.curate.encoding import Encoder, Library
 from calibkit.curate.float_models import ModelArtefact, load_model, network_of
 from calibkit.errors import Infeasible
 from calibkit.models.settings import settings_from
-from calibkit.policies import Made, NewDocument, Pool, PoolDocument
+from calibkit.policies import Made, NewDocument, PoolDocument
 
 if TYPE_CHECKING:
     from calibkit.models.networks import Generative
@@ -37,7 +37,7 @@ class LibrarySource:
 
     def texts(self, doc_ids: Sequence[str]) -> list[str]:
         """Return the texts of documents of the pool."""
-        return list(self.library.by_id(doc_ids).texts) if doc_ids else []
+        return list(self.library.by_id(doc_ids).texts)
 
     def corrupted(self, doc_ids: Sequence[str], kind: str, level: float, seed: int) -> list[str]:
         """Return the texts of documents of the pool with noise of a kind, in normal form."""
@@ -105,24 +105,15 @@ class Chosen:
     made: tuple[SyntheticDocument, ...] = ()
 
 
-def as_documents(made: Sequence[Made], corpus: Corpus, pool: Pool, source: LibrarySource) -> Chosen:
+def as_documents(made: Sequence[Made], library: Library) -> Chosen:
     """Return what a generator made as documents of a corpus; those of the pool keep their ids."""
+    corpus = library.corpus
+    number = {label: place for place, label in enumerate(corpus.labels)}
     new = [document for document in made if isinstance(document, NewDocument)]
     found = identified(corpus, [(one.text, one.label, one.made_from) for one in new])
-    own = [document.doc_id for document in made if isinstance(document, PoolDocument)]
-    label_of = dict(zip(pool.doc_ids, pool.labels, strict=True))
-    number = {label: place for place, label in enumerate(corpus.labels)}
-    fresh, stored = iter(found), iter(zip(own, source.texts(own), strict=True))
-    ids, texts, labels = [], [], []
-    for document in made:
-        if isinstance(document, NewDocument):
-            one = next(fresh)
-            doc_id, text, label = one.doc_id, one.text, one.label
-        else:
-            doc_id, text = next(stored)
-            label = label_of[doc_id]
-        ids.append(doc_id)
-        texts.append(text)
-        labels.append(number[label])
-    label_ids = np.array(labels, dtype=np.int64)
-    return Chosen(Documents(tuple(ids), tuple(texts), label_ids), found)
+    stored = library.by_id([one.doc_id for one in made if isinstance(one, PoolDocument)])
+    fresh = iter([(one.doc_id, one.text, number[one.label]) for one in found])
+    own = iter(zip(stored.ids, stored.texts, stored.label_ids.tolist(), strict=True))
+    listed = [next(fresh) if isinstance(one, NewDocument) else next(own) for one in made]
+    ids, texts, labels = zip(*listed, strict=True)
+    return Chosen(Documents(ids, texts, np.array(labels, dtype=np.int64)), found)

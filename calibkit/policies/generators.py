@@ -96,7 +96,7 @@ def make(
     own = [document.doc_id for document in made if isinstance(document, PoolDocument)]
     new = [document for document in made if isinstance(document, NewDocument)]
     named = {*own, *(document.made_from for document in new if document.made_from)}
-    foreign = sorted(named - set(pool.doc_ids))
+    foreign = sorted(named.difference(pool.doc_ids)) if named else []
     labels = sorted({document.label for document in new} - set(pool.label_names))
     if len(made) != size:
         wrong = f"{len(made):,} documents where {size:,} were asked for"

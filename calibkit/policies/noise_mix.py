@@ -11,7 +11,7 @@ from pydantic import Field
 from calibkit.policies.base import select
 from calibkit.policies.draw import Draw
 from calibkit.policies.generators import Generator, Made, NewDocument, PoolDocument, Source
-from calibkit.policies.nested import Part, version_with
+from calibkit.policies.nested import Part, labels_in, needs_of, version_with
 from calibkit.policies.pool import Pool
 from calibkit.policies.simple import Random
 
@@ -58,26 +58,26 @@ class NoiseMix(Generator, name="noise-mix"):
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on a parameter here
         """What the policy that chooses needs."""
-        return self.of.every_need
+        return needs_of([self.of])
 
     def labels_named(self) -> tuple[tuple[str, str], ...]:
         """Return the labels that the policy that chooses mentions."""
-        return tuple((f"of.{parameter}", label) for parameter, label in self.of.labels_named())
+        return labels_in("of", self.of)
 
     def documents(self, pool: Pool, size: int, draw: Draw, source: Source) -> Sequence[Made]:
         """Return the chosen documents, some as noisy copies that name their original.
 
         Raises Infeasible when the pool cannot give the originals.
         """
-        chosen = pool.ids(select(self.of, pool, size, draw))
+        rows = select(self.of, pool, size, draw)
+        chosen = pool.ids(rows)
         order = draw.about(f"{draw.purpose}-noisy").order(chosen)
         places = sorted(int(place) for place in order[: math.floor(self.share * size + 0.5)])
         copied = [chosen[place] for place in places]
         noisy = source.corrupted(copied, self.noise, self.level, draw.seed)
-        label = dict(zip(pool.doc_ids, pool.labels, strict=True))
         made: list[Made] = [PoolDocument(doc_id) for doc_id in chosen]
-        clean = source.texts(copied)
-        for place, doc_id, before, after in zip(places, copied, clean, noisy, strict=True):
+        for place, before, after in zip(places, source.texts(copied), noisy, strict=True):
             if after.strip() and after != before:
-                made[place] = NewDocument(after, label[doc_id], made_from=doc_id)
+                label = pool.labels[int(rows[place])]
+                made[place] = NewDocument(after, label, made_from=chosen[place])
         return made

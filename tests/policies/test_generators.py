@@ -17,6 +17,7 @@ from calibkit.policies import (
     Generator,
     NewDocument,
     NoiseMix,
+    Policy,
     PoolDocument,
     RandomTokens,
     SelfCalibration,
@@ -283,6 +284,18 @@ def test_noise_mix_asks_for_what_its_policy_asks_for(pool, source):
     with pytest.raises(UnknownName, match="'label 9'"):
         make(NoiseMix(of={"use": "skewed", "weights": {"label 9": 1}}), pool, 4, Draw(0), source)
     assert make_policy("noise-mix", {"of": {"use": "random"}}) == NoiseMix()
+
+
+def test_its_version_rises_with_that_of_the_policy_that_chooses(defective):
+    class Third(Policy, name="test-third"):
+        """The first rows, in the third version."""
+
+        version = 3
+
+        def pick(self, pool, size, draw):
+            return np.arange(size)
+
+    assert (NoiseMix().version, NoiseMix(of={"use": "test-third"}).version) == (1, 3)
 
 
 def test_the_kinds_of_noise_are_those_that_a_text_can_have():
