@@ -70,11 +70,12 @@ def profile(
     share: float | None,
     output: Output,
 ) -> None:
-    """Show the coverage card of SUBSET: whether it is good, before quantizing.
+    """Show how good SUBSET is, before quantizing.
 
-    Each metric stands beside the 5th to 95th percentile of random draws of the same size from the
-    same pool, so that what is unusual is visible; a line of words sums it up. SUBSET is an id or
-    how it begins. The card is kept in the store: see the views coverage_cards and card_vs_drop.
+    Prints its coverage card: each metric stands beside the 5th to 95th percentile of random draws
+    of the same size from the same pool, so that what is unusual is visible; a line of words sums it
+    up. SUBSET is an id or how it begins. The card is kept in the store: see the views
+    coverage_cards and card_vs_drop.
 
     \b
     Examples:
