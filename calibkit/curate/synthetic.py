@@ -16,7 +16,7 @@ from calibkit.corpora.text import clean
 from calibkit.corpora.vocabulary import BOS, EOS, SPECIALS
 from calibkit.curate.encoding import Encoder, Library
 from calibkit.curate.float_models import ModelArtefact, load_model, network_of
-from calibkit.errors import Infeasible
+from calibkit.errors import BadInput, Infeasible
 from calibkit.models.settings import settings_from
 from calibkit.policies import Made, NewDocument, PoolDocument
 
@@ -94,7 +94,16 @@ class LibrarySource:
 
     @cached_property
     def _network(self) -> Generative:
-        return cast("Generative", network_of(load_model(self.library, self._model)))
+        found = load_model(self.library, self._model)
+        labels = self.library.corpus.labels
+        known = tuple(found.config.get("labels_in_order", labels))
+        if known != labels:
+            raise BadInput(
+                f"{self.asking}: {self._model.called} writes for the labels {', '.join(known)}, "
+                f"corpus {self.library.corpus.name!r} has {', '.join(labels)}; name a model that "
+                "was trained on this corpus (`calibkit list models`)"
+            )
+        return cast("Generative", network_of(found))
 
 
 @dataclass(frozen=True)

@@ -206,6 +206,23 @@ def test_who_cannot_write_is_told_apart(own):
     assert rows(store, "SELECT count(*) FROM synthetic_documents") == [(0,)]
 
 
+def test_a_model_of_other_labels_does_not_write(own):
+    """Its words may be the same: what it calls the first label is another one."""
+    store, models = own
+    with store.reading() as con:
+        model = find_model(con, models["generative"])
+    shelf = artefacts_of(store)
+    found = shelf.load("model", model.key)
+    other = {**found.config, "labels_in_order": ["sea", "art", "sky"]}
+    shelf.save("model", "k1-00000000000000aa", found.tensors, other)
+    with store.writing() as con:
+        row = {"model_key": "k1-00000000000000aa", "model_id": "m1-other", "kind": "generative"}
+        insert(con, "models", [row | {"settings": model.settings.as_dict()}])
+    with pytest.raises(BadInput, match="labels sea, art, sky, corpus 'made' has art, sea, sky"):
+        writer = make_policy("self-calibration")
+        build_subset(store, "made", writer, size=4, seed=0, model="m1-other")
+
+
 def test_a_subset_of_made_documents_can_be_read_by_its_id(own):
     store, models = own
     built = build_subset(
