@@ -158,8 +158,9 @@ def line_of_all(name: str, lines: Sequence[Line], draws: Envelope) -> Line:
         outside += (values < low - slack) | (values > high + slack)
     low, median, high = (float(end) for end in np.quantile(outside, ENDS, method="inverted_cdf"))
     verdict = _verdict(found, outside, low, high)
-    rank, is_bad = _rank(found, outside), verdict == "high"
-    return Line(name, "", float(found), low, median, high, rank, verdict, is_bad)
+    rank = _rank(found, outside)
+    # unlike a random draw may be better than one: what is bad, the metrics say
+    return Line(name, "", float(found), low, median, high, rank, verdict, is_bad=False)
 
 
 def rounded(value: float) -> float:

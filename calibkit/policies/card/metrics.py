@@ -39,7 +39,7 @@ METRICS: tuple[Metric, ...] = (
         "label mix, chi-square to the pool",
         measures.label_chi_square,
         "high",
-        "labels as in the pool, closer than by chance",
+        "label counts closer to the pool's",
         "label counts off the pool's",
     ),
     Metric(
@@ -47,7 +47,7 @@ METRICS: tuple[Metric, ...] = (
         "label mix, total variation to the pool",
         measures.label_total_variation,
         "high",
-        "a label mix closer to the pool's than by chance",
+        "a label mix closer to the pool's",
         "a label mix off the pool's",
     ),
     Metric(
@@ -111,7 +111,7 @@ METRICS: tuple[Metric, ...] = (
         "distance to the pool (MMD)",
         measures.mmd,
         "high",
-        "topics closer to the pool's than by chance",
+        "topics closer to the pool's",
         "topics off the pool's",
         ("features",),
     ),
