@@ -39,6 +39,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, "who made the documents of the split synthetic", new_tables),
     Migration(3, "coverage cards of subsets", new_tables),
     Migration(4, "vectors that came with documents", new_tables),
+    Migration(5, "summary and compare: sums in a stated order", new_tables),
 )
 """All steps, in order, ``to`` counting from ``FIRST_VERSION + 1`` without gaps."""
 

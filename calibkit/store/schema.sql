@@ -517,38 +517,51 @@ ORDER BY used.recipe, used.model, used.model_seed, b.stage, b.noise_kind <> 'non
 
 -- Seeds that gave the same subset share a cell: first one row per cell, then the mean over float
 -- models per subset, then the mean and the interval over subsets, the draws.
+-- Sums are made in a stated order, so that the same rows always give the same bits.
 CREATE OR REPLACE VIEW summary AS
 WITH of_seed AS (  -- one draw: what one seed gave, averaged over float models
     SELECT corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise,
            seed, string_agg(DISTINCT subset_id, ' ' ORDER BY subset_id) AS subsets,
            list(DISTINCT model_seed) AS model_seeds,
-           avg(accuracy) AS accuracy, avg(accuracy_drop) AS accuracy_drop,
-           avg(noise_drop) AS noise_drop, avg(macro_f1) AS macro_f1, avg(nll) AS nll,
-           avg(ks_weights) AS ks_weights, avg(ks_activations) AS ks_activations,
-           avg(ks_token_nll) AS ks_token_nll, avg(seconds) AS seconds
+           avg(accuracy ORDER BY model_seed, cell_id) AS accuracy,
+           avg(accuracy_drop ORDER BY model_seed, cell_id) AS accuracy_drop,
+           avg(noise_drop ORDER BY model_seed, cell_id) AS noise_drop,
+           avg(macro_f1 ORDER BY model_seed, cell_id) AS macro_f1,
+           avg(nll ORDER BY model_seed, cell_id) AS nll,
+           avg(ks_weights ORDER BY model_seed, cell_id) AS ks_weights,
+           avg(ks_activations ORDER BY model_seed, cell_id) AS ks_activations,
+           avg(ks_token_nll ORDER BY model_seed, cell_id) AS ks_token_nll,
+           avg(seconds ORDER BY model_seed, cell_id) AS seconds
     FROM results
     GROUP BY ALL
 ),
 draw AS (  -- seeds that gave the same subsets are one draw
     SELECT corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise,
            subsets, list_distinct(flatten(list(model_seeds))) AS model_seeds,
-           avg(accuracy) AS accuracy, avg(accuracy_drop) AS accuracy_drop,
-           avg(noise_drop) AS noise_drop, avg(macro_f1) AS macro_f1, avg(nll) AS nll,
-           avg(ks_weights) AS ks_weights, avg(ks_activations) AS ks_activations,
-           avg(ks_token_nll) AS ks_token_nll, avg(seconds) AS seconds
+           avg(accuracy ORDER BY seed) AS accuracy,
+           avg(accuracy_drop ORDER BY seed) AS accuracy_drop,
+           avg(noise_drop ORDER BY seed) AS noise_drop,
+           avg(macro_f1 ORDER BY seed) AS macro_f1,
+           avg(nll ORDER BY seed) AS nll,
+           avg(ks_weights ORDER BY seed) AS ks_weights,
+           avg(ks_activations ORDER BY seed) AS ks_activations,
+           avg(ks_token_nll ORDER BY seed) AS ks_token_nll, avg(seconds ORDER BY seed) AS seconds
     FROM of_seed
     GROUP BY ALL
 ),
 grouped AS (
     SELECT corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise,
-           avg(accuracy) AS accuracy,
-           stddev_samp(accuracy) AS sd,
+           avg(accuracy ORDER BY subsets) AS accuracy,
+           stddev_samp(accuracy ORDER BY subsets) AS sd,
            count(*) AS draws,
            len(list_distinct(flatten(list(model_seeds)))) AS models,
-           avg(accuracy_drop) AS accuracy_drop, avg(noise_drop) AS noise_drop,
-           avg(macro_f1) AS macro_f1, avg(nll) AS nll,
-           avg(ks_weights) AS ks_weights, avg(ks_activations) AS ks_activations,
-           avg(ks_token_nll) AS ks_token_nll, avg(seconds) AS seconds
+           avg(accuracy_drop ORDER BY subsets) AS accuracy_drop,
+           avg(noise_drop ORDER BY subsets) AS noise_drop,
+           avg(macro_f1 ORDER BY subsets) AS macro_f1, avg(nll ORDER BY subsets) AS nll,
+           avg(ks_weights ORDER BY subsets) AS ks_weights,
+           avg(ks_activations ORDER BY subsets) AS ks_activations,
+           avg(ks_token_nll ORDER BY subsets) AS ks_token_nll,
+           avg(seconds ORDER BY subsets) AS seconds
     FROM draw
     GROUP BY ALL
 )
@@ -590,19 +603,21 @@ counted AS (
 per_seed AS (
     SELECT corpus, recipe, model, size, bits, rounding, scheme_id, noise_kind, noise, seed,
            list_sort(list_distinct(list(subset_a || '/' || subset_b))) AS subsets,
-           avg(gain) AS gain
+           avg(gain ORDER BY model_seed) AS gain
     FROM paired
     GROUP BY ALL
 ),
 draw AS (
     SELECT corpus, recipe, model, size, bits, rounding, scheme_id, noise_kind, noise, subsets,
-           avg(gain) AS gain
+           avg(gain ORDER BY seed) AS gain
     FROM per_seed
     GROUP BY ALL
 ),
 grouped AS (
     SELECT corpus, recipe, model, size, bits, rounding, scheme_id, noise_kind, noise,
-           avg(gain) AS gain, stddev_samp(gain) AS sd, count(*) AS draws
+           avg(gain ORDER BY subsets) AS gain,
+           stddev_samp(gain ORDER BY subsets) AS sd,
+           count(*) AS draws
     FROM draw
     GROUP BY ALL
 )
