@@ -25,6 +25,7 @@ COMMANDS = {
     "show": "calibkit.cli.show:show",
     "sensitivity": "calibkit.cli.sensitivity:sensitivity",
     "compare-reference": "calibkit.cli.compare_reference:compare_reference",
+    "verify": "calibkit.cli.verify:verify",
     "merge": "calibkit.cli.merge:merge",
     "info": "calibkit.cli.info:info",
     "bench": "calibkit.cli.bench:bench",

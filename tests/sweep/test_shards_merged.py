@@ -6,6 +6,7 @@ from calibkit.store.carry import CARRIED, write_notes
 from calibkit.store.foreign import bring_in
 from calibkit.store.fragments import merge
 from calibkit.sweep.plan import Shard, plan
+from calibkit.sweep.verify import verify
 
 RECIPE = {
     "policies": {"made": {"use": "random-tokens"}, "stratified": None},
@@ -64,6 +65,8 @@ def test_two_shards_give_the_tables_of_one_run(
         assert study.rows(same) == undisturbed.rows(same)
     report = study.run(RECIPE)
     assert (report.measured, report.done) == (0, 8)
+    cell = study.rows("SELECT cell_id FROM results WHERE policy = 'made' AND bits = 3")[0][0]
+    assert verify(study.store, cell, tell=lambda text: None).same
 
 
 def test_merging_again_changes_nothing(trained, shards, tmp_path, everything_measured):
