@@ -1,7 +1,8 @@
-"""Functions run in processes of their own: one thread, and a memory that nobody else used.
+"""Functions run in processes of their own, and a memory that nobody else used.
 
-Processes are forked from a server that has imported what costs seconds to import and has done
-nothing else, so that each one's largest memory is that of the imports and of its own work.
+Processes with one thread are forked from a server that has imported what costs seconds to import
+and has done nothing else, so that each one's largest memory is that of the imports and of its own
+work. Those that need none of these imports start from nothing.
 """
 
 from __future__ import annotations
@@ -13,11 +14,16 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import forkserver
+from pathlib import Path
 from typing import Any
 
 from calibkit.errors import CalibkitError
+from calibkit.sweep.clock import peak_mb
 
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+CORES = 2
+"""Those of the machine that the targets are for."""
+ONE_THREAD = dict.fromkeys(THREADS, "1")
 PRELOADED = ["calibkit.bench.preloaded"]
 
 
@@ -40,6 +46,36 @@ def alone(function: str, **options: Any) -> Any:
     return together(function, [options])[0]
 
 
+def apart(function: str, **options: Any) -> Any:
+    """Return what ``module:function`` returns, from a process that has imported nothing before.
+
+    Its matrix products have `CORES` threads. Raises MeasurementFailed as `alone` does.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    with _environment(dict.fromkeys(THREADS, str(CORES))):
+        process = context.Process(target=_serve_bare, args=(theirs, function, options), daemon=True)
+        process.start()
+    theirs.close()
+    try:
+        return _answer(ours, process, function)
+    finally:
+        process.join()
+        ours.close()
+
+
+def own_peak_mb() -> float:
+    """Return the largest resident memory of this process since it began as this program, in MB.
+
+    (What the kernel counts for a process includes that of the one it was started from.)
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return peak_mb()
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+    return int(lines["VmHWM"].split()[0]) / 1024
+
+
 def together(name: str, options: Sequence[Mapping[str, Any]], *, meet: bool = False) -> list[Any]:
     """Return what the function returns for each of the options, in so many processes at once.
 
@@ -60,17 +96,7 @@ def together(name: str, options: Sequence[Mapping[str, Any]], *, meet: bool = Fa
     found: list[Any] = []
     try:
         for process, ours in running:
-            try:
-                error, value = ours.recv()
-            except EOFError:
-                process.join()
-                raise MeasurementFailed(
-                    f"the measurement {name} was ended from outside (exit code "
-                    f"{process.exitcode}); is there enough memory? --quick takes less"
-                ) from None
-            if error:
-                raise MeasurementFailed(f"the measurement {name} failed: {error}\n{value}")
-            found.append(value)
+            found.append(_answer(ours, process, name))
     finally:
         for process, ours in running:
             if len(found) < len(running):
@@ -80,10 +106,29 @@ def together(name: str, options: Sequence[Mapping[str, Any]], *, meet: bool = Fa
     return found
 
 
+def _answer(ours: Any, process: Any, name: str) -> Any:
+    """Return what a process sends; MeasurementFailed for its error, or its death."""
+    try:
+        error, value = ours.recv()
+    except EOFError:
+        process.join()
+        raise MeasurementFailed(
+            f"the measurement {name} was ended from outside (exit code "
+            f"{process.exitcode}); is there enough memory? --quick takes less"
+        ) from None
+    if error:
+        raise MeasurementFailed(f"the measurement {name} failed: {error}\n{value}")
+    return value
+
+
 def _serve(answers: Any, name: str, options: dict[str, Any]) -> None:
     import torch
 
     torch.set_num_threads(1)
+    _serve_bare(answers, name, options)
+
+
+def _serve_bare(answers: Any, name: str, options: dict[str, Any]) -> None:
     try:
         answers.send(("", resolve(name)(**options)))
     except Exception as error:

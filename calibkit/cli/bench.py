@@ -12,14 +12,58 @@ from calibkit.cli.output import Output, data_options
 from calibkit.cli.table import Figure, Table
 from calibkit.errors import Incomplete
 
+LEAST, MOST = 5_000, 10**9
+"""Documents of the smallest and the largest pool that `select` measures."""
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
+    """Read a list with commas."""
+    if value is None:
+        return None
+    names = [part.strip() for part in value.split(",") if part.strip()]
+    if not names:
+        raise click.BadParameter("the list is empty", ctx, param)
+    return names
+
+
+def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> list[int] | None:
+    """Read a list of numbers of documents; ``1e6`` is 1,000,000."""
+    found = []
+    for text in _names(ctx, param, value) or []:
+        try:
+            number = float(text)
+        except ValueError:
+            number = 0.0
+        if not (number.is_integer() and LEAST <= number <= MOST):
+            allowed = f"a whole number of documents from {LEAST:,} to {MOST:,}"
+            raise click.BadParameter(f"{text!r} is not {allowed}", ctx, param)
+        found.append(int(number))
+    return found or None
+
 
 @click.command()
-@click.argument("kind", type=click.Choice(["engine", "cell", "noise", "ks", "train"]))
+@click.argument("kind", type=click.Choice(["engine", "cell", "noise", "ks", "train", "select"]))
 @click.option(
     "--quick", is_flag=True, help="Small sizes, to see that it works; the ratios mean little."
 )
+@click.option(
+    "--documents",
+    metavar="N,N,...",
+    callback=_numbers,
+    help="select: sizes of the pools, for example 1e5,1e6,1e7.  [default: 1e5,1e6]",
+)
+@click.option(
+    "--policies", metavar="NAME,...", callback=_names, help="select: only these policies."
+)
 @data_options
-def bench(*, kind: str, quick: bool, output: Output) -> None:
+def bench(
+    *,
+    kind: str,
+    quick: bool,
+    documents: list[int] | None,
+    policies: list[str] | None,
+    output: Output,
+) -> None:
     """Measure speed and exactness against the plain way.
 
     \b
@@ -29,21 +73,33 @@ def bench(*, kind: str, quick: bool, output: Output) -> None:
     noise:  every kind of noise against a loop over characters
     ks:     distances between distributions against scipy
     train:  an epoch of the generative model against the plain torch loop
+    select: ingest, and choosing subsets from pools of 10^5, 10^6 documents, against plain Python
 
     Inputs are made up: no corpus and no store is needed. Times are CPU time on one thread. Both
     ways do the same work in one process and take turns; ratio is the median of plain time / this
     time, low and high are its extremes. Memory is that of a process that does nothing else. The
     exit code is 1 when an outcome is not right; a missed target is only shown.
 
+    select uses two threads, tells wall time, and writes about 1 kB per document to the folder for
+    temporary files (TMPDIR); sizes that do not fit there are left out. loss: by how much the
+    objective of a choice among candidates is worse than that of the exact greedy choice.
+
     \b
     Examples:
       calibkit bench ks --quick
       calibkit bench cell --json > cell.jsonl
+      calibkit bench select --documents 1e6 --policies random,k-center
     """
     from calibkit.bench.rows import wrong
-    from calibkit.bench.run import rows
 
-    found = list(rows(kind, quick=quick, tell=note))
+    if kind == "select":
+        found = _select(quick=quick, documents=documents, policies=policies)
+    else:
+        if documents is not None or policies is not None:
+            raise click.UsageError("--documents and --policies are for `calibkit bench select`")
+        from calibkit.bench.run import rows
+
+        found = list(rows(kind, quick=quick, tell=note))
     if output.is_for_people:
         output.table(_for_people(found), below=f"\n{_caption(quick=quick)}")
     else:
@@ -51,6 +107,20 @@ def bench(*, kind: str, quick: bool, output: Output) -> None:
     failed = wrong(found)
     if failed:
         raise Incomplete(f"not right: {'; '.join(failed)}; see `against` with --json")
+
+
+def _select(
+    *, quick: bool, documents: list[int] | None, policies: list[str] | None
+) -> list[dict[str, Any]]:
+    from dataclasses import replace
+
+    from calibkit.bench import select
+
+    sizes = select.QUICK if quick else select.FULL
+    if documents is not None:
+        sizes = replace(sizes, documents=documents)
+    chosen = select.choices(policies)
+    return list(select.rows(sizes, chosen, quick=quick, tell=note))
 
 
 def _for_people(found: Sequence[dict[str, Any]]) -> Table:
@@ -66,6 +136,8 @@ def _for_people(found: Sequence[dict[str, Any]]) -> Table:
             "exact": "yes" if row["exact"] else "NO",
             "seconds": Figure(f"{row['seconds']:.3g}"),
             "peak MB": Figure(f"{row['peak_mb']:.0f}"),
+            "rows/s": Figure(f"{row['rows_per_s']:,.0f}") if "rows_per_s" in row else None,
+            "loss": Figure(f"{row['loss']:+.1%}") if "loss" in row else None,
             "growth": growth_words(row),
             "target": "; ".join(row["targets"]) or None,
         }

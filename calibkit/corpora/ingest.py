@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +63,10 @@ class IngestReport:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A checked corpus in its scratch database, ready to be written."""
+    """A checked corpus in its scratch database, ready to be written.
+
+    finishing: seconds that it took to check it as a whole, once its rows had been read and checked.
+    """
 
     name: str
     staging: Staging
@@ -71,6 +75,7 @@ class Prepared:
     provenance: str
     problems: Problems
     notes: tuple[str, ...]
+    finishing: float
 
 
 def ingest(
@@ -158,7 +163,9 @@ def prepared(
             raise BadInput(
                 f"no source is called {source!r}; known: 'docstrings', 'hub:ORG/DATASET[:CONFIG]'"
             )
+        start = time.perf_counter()
         staged = staging.finish()
+        finishing = time.perf_counter() - start
         if strict:
             _refuse_repeats(staging, staged)
         taken = _splits_taken(described)
@@ -170,7 +177,7 @@ def prepared(
         if problems.count:
             described["rows_left_out"] = problems.count
         provenance = str(described.pop("provenance"))
-        yield Prepared(name, staging, staged, described, provenance, problems, notes)
+        yield Prepared(name, staging, staged, described, provenance, problems, notes, finishing)
 
 
 def ingest_into(con: DuckDBPyConnection, corpus: Prepared) -> IngestReport:

@@ -89,3 +89,61 @@ def test_ks_end_to_end(run: Run) -> None:
     ]  # fmt: skip
     assert all(one["exact"] is True and one["peak_mb"] > 50 for one in found)
     assert all(0 < one["low"] <= one["ratio"] <= one["high"] for one in found)
+
+
+def chosen(**changes: Any) -> dict[str, Any]:
+    base = row(
+        what="k-center from 100,000", engine="two-stage", rows_per_s=51_234.5, loss=0.0712,
+        documents=100_000, targets=[], met=None,
+    )  # fmt: skip
+    return base | changes
+
+
+def test_select_takes_sizes_and_policies(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+
+    def rows(sizes: Any, choices: Any, *, quick: bool, tell: Callable[[str], None]) -> Any:
+        asked.update(sizes=sizes, names=[choice.policy for choice in choices], quick=quick)
+        tell("making them up")
+        yield chosen()
+
+    monkeypatch.setattr("calibkit.bench.select.rows", rows)
+    result = run(
+        "bench", "select", "--documents", "1e5, 2000000", "--policies", "k-center,random", "--json"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert (asked["sizes"].documents, asked["quick"]) == ([100_000, 2_000_000], False)
+    assert asked["names"] == ["k-center", "random"]
+    assert json.loads(result.stdout)["rows_per_s"] == 51_234.5
+    shown = run("bench", "select", "--quick").stdout
+    assert asked["sizes"].documents[-1] == 100_000 and asked["quick"]
+    assert "51,234" in shown and "+7.1%" in shown and "rows/s" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("select", "--documents", "1e3"), "a whole number of documents from 5,000"),
+        (("select", "--documents", "many"), "'many' is not a whole number"),
+        (("select", "--documents", "10000.5"), "'10000.5' is not a whole number"),
+        (("select", "--documents", ","), "the list is empty"),
+        (("select", "--policies", ""), "the list is empty"),
+        (("select", "--policies", "randm"), "did you mean 'random'"),
+        (("ks", "--documents", "1e5"), "--documents and --policies are for"),
+    ],
+)
+def test_select_says_what_it_cannot_measure(
+    run: Run, arguments: tuple[str, ...], message: str
+) -> None:
+    result = run("bench", *arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+def test_select_end_to_end(run: Run) -> None:
+    asked = ("bench", "select", "--quick", "--documents", "5e3", "--policies", "random", "--json")
+    result = run(*asked)
+    assert result.exit_code == 0, result.stderr
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [one["what"] for one in found] == ["ingest csv", "ingest parquet", "random from 5,000"]
+    assert all(one["exact"] is True and one["peak_mb"] > 30 for one in found)
