@@ -254,12 +254,26 @@ def test_an_added_noise_level_is_measured_in_the_cells_that_are_there(results, w
     assert json.loads(workplace.execute(trained).stdout) == {"n": 2}
 
 
+def output_shown(beginning: str) -> str:
+    (found,) = [b.text for b in BLOCKS if b.language == "text" and b.text.startswith(beginning)]
+    return found
+
+
 def test_the_profile_has_the_lines_that_the_page_shows(results):
-    (shown,) = [block.text for block in BLOCKS if block.language == "text"]
+    shown = output_shown("built and stored")
     done = result_of(results, "calibkit build-subset news --policy stratified")
     assert re.fullmatch(r"s1-[0-9a-f]{16}\n", done.stdout)
     names = [line.split()[0] for line in shown.splitlines()]
     assert names == [line.split()[0] for line in done.stderr.splitlines()]
+
+
+def test_the_card_has_the_metrics_that_the_page_shows(results):
+    def metrics(table):
+        return [re.split(r"  +", line)[0] for line in table.splitlines()]
+
+    shown = metrics(output_shown("metric  "))
+    printed = metrics(result_of(results, 'calibkit profile "$(').stdout)
+    assert printed[: len(shown)] == shown and printed[len(shown)] == ""
 
 
 def test_files_are_written_where_the_page_says(results, workplace):
@@ -385,7 +399,9 @@ def test_the_policies_of_the_page_are_those_of_the_package():
     from calibkit.policies import find_policy, policy_names
 
     ours = [n for n in policy_names() if find_policy(n).__module__.startswith("calibkit.")]
-    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", README, re.M)) == ours
+    (table,) = re.findall(r"^\| looks at \| policies \|\n(.*?)\n\n", README, re.S | re.M)
+    assert sorted(set(re.findall(r"`([a-z-]+)`", table))) == ours
+    assert "Twenty-nine ways" in README and len(ours) == 29
 
 
 def test_the_noise_kinds_of_the_page_are_those_there_are():
