@@ -26,6 +26,7 @@ COMMANDS = {
     "sensitivity": "calibkit.cli.sensitivity:sensitivity",
     "compare-reference": "calibkit.cli.compare_reference:compare_reference",
     "verify": "calibkit.cli.verify:verify",
+    "recipe": "calibkit.cli.recipe:recipe",
     "merge": "calibkit.cli.merge:merge",
     "info": "calibkit.cli.info:info",
     "bench": "calibkit.cli.bench:bench",

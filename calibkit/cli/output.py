@@ -59,6 +59,12 @@ class Output:
             rows = len(table.rows)
             note(f"wrote {rows:,} row{'' if rows == 1 else 's'} to {self.file}")
 
+    def text(self, text: str) -> None:
+        """Write text as it stands, for people: a recipe, a script."""
+        self._text(text)
+        if self.file is not None:
+            note(f"wrote {self.file}")
+
     def records(self, table: Tabular, *, below: str = "") -> None:
         """Write rows of which people want to see every value: one line per value."""
         if not self.is_for_people:

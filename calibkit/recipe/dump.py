@@ -18,7 +18,12 @@ def dump_recipe(recipe: Recipe) -> str:
 
     Settings at their defaults and comments are left out.
     """
-    return _yaml(recipe_document(recipe))
+    return dump_document(recipe_document(recipe))
+
+
+def dump_document(document: Mapping[str, Any]) -> str:
+    """Return the text of a recipe file with this plain content."""
+    return _yaml(document)
 
 
 def dump_quantize(settings: SchemeSettings) -> str:

@@ -105,7 +105,7 @@ def cell_origin(con: duckdb.DuckDBPyConnection, name: str) -> CellOrigin:
     ).fetchall()
     test = _one(con, "SELECT * FROM test_sets WHERE test_id = ?", cell["test_id"])
     corpus = _one(con, "SELECT * FROM corpora WHERE corpus_id = ?", cell["corpus_id"])
-    trainings = _trainings(con, cell["model_id"])
+    trainings = trainings_of(con, cell["model_id"])
     parts = {"corpus": corpus, "float model": trainings, "test set": test, "subset": documents}
     lacking = [what for what, part in parts.items() if not part]
     if lacking or test is None:
@@ -153,7 +153,8 @@ def _check(origin: CellOrigin) -> None:
         )
 
 
-def _trainings(con: duckdb.DuckDBPyConnection, model_id: str) -> tuple[Training, ...]:
+def trainings_of(con: duckdb.DuckDBPyConnection, model_id: str) -> tuple[Training, ...]:
+    """Return every training that came to a float model's weights, the first one first."""
     rows = con.execute(
         "SELECT model_key, settings, seed, share, vocabulary_id FROM models WHERE model_id = ?"
         " ORDER BY trained_at, model_key",

@@ -168,15 +168,20 @@ def plan(
     return Plan(recipe, recipe_id, corpus, limit_documents, cells, wanted, again)
 
 
-def model_key(recipe: Recipe, corpus: Corpus, alias: str, seed: int) -> str:
-    """Return the key of a float model: everything it is made from."""
+def model_key(
+    recipe: Recipe, corpus: Corpus, alias: str, seed: int, *, device: str | None = None
+) -> str:
+    """Return the key of a float model: everything it is made from.
+
+    device: where it is trained; by default where this process would.
+    """
     made_from = {
         "training": TRAINING,
         "corpus": corpus.corpus_id,
         "share": recipe.corpus.share,
         "settings": recipe.models[alias].settings.as_dict(),
         "seed": seed,
-        "device": training_device(),
+        "device": device or training_device(),
     }
     return content_id("model-key", made_from)
 
