@@ -24,12 +24,14 @@ class Ingested:
     """What an ingest gave and took.
 
     outcome: the corpus id, documents per split, duplicates, documents whose text is in test.
-    seconds: wall. loading: of them, those for reading the files with their checks and for writing
-    to the store; the others are for hashing, splits and ids.
+    seconds: wall; cpu_seconds: of all threads together. loading: of the first, those for reading
+    the files with their checks and for writing to the store; the others are for hashing, splits and
+    ids.
     """
 
     outcome: tuple[object, ...]
     seconds: float
+    cpu_seconds: float
     loading: float
     peak_mb: float
 
@@ -41,23 +43,23 @@ def ingested(*, store: str, files: Mapping[str, str]) -> Ingested:
     from calibkit.corpora.ingest import ingest_into, prepared
     from calibkit.store.connection import Store
 
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     with prepared(NAME, files=dict(files)) as corpus:
         with Store(Path(store), threads=CORES).writing() as con:
             report = ingest_into(con, corpus)
         finishing = corpus.finishing
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     outcome = (
         report.corpus_id, tuple(report.documents.items()), report.duplicates, report.in_test
     )  # fmt: skip
-    return Ingested(outcome, seconds, seconds - finishing, own_peak_mb())
+    return Ingested(outcome, seconds, cpu, seconds - finishing, own_peak_mb())
 
 
 def by_hand(*, files: Mapping[str, str]) -> Ingested:
     """Return what the same ingest is to give, without a store."""
     from calibkit.identity import content_id
 
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     rows = [
         (split, _clean(text), _clean(label))
         for split, path in files.items()
@@ -76,8 +78,9 @@ def by_hand(*, files: Mapping[str, str]) -> Ingested:
     in_test = sum(texts[split][text] for split in ("train", "valid") for text in texts["test"])
     corpus_id = content_id("corpus", [NAME, _md5("".join(sorted(ids)))])
     counts = tuple((split, by_split[split]) for split in ("train", "valid", "test"))
-    seconds = time.perf_counter() - start
-    return Ingested((corpus_id, counts, duplicates, in_test), seconds, seconds, own_peak_mb())
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    outcome = (corpus_id, counts, duplicates, in_test)
+    return Ingested(outcome, seconds, cpu, seconds, own_peak_mb())
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str]]:

@@ -177,6 +177,7 @@ def _ingests(
             found.peak_mb,
             facts={
                 "documents": documents,
+                "cpu_seconds": found.cpu_seconds,
                 "rows_per_s": documents / found.seconds,
                 "loaded_per_s": documents / found.loading,
                 "plain_documents": count,
@@ -224,6 +225,7 @@ def _row(
     facts: dict[str, Any] = {
         "documents": documents,
         "size": sizes.size,
+        "cpu_seconds": Spread.of([one.cpu_seconds for one in ours]).median,
         "rows_per_s": documents / seconds,
         "plain_peak_mb": max(one.peak_mb for one in plain),
         "clock": "wall",

@@ -30,10 +30,14 @@ SPLIT = "train"
 
 @dataclass(frozen=True)
 class Selected:
-    """The documents that were chosen, as a hash of their ids in order, and what that took."""
+    """The documents that were chosen, as a hash of their ids in order, and what that took.
+
+    seconds: wall; cpu_seconds: of all threads together.
+    """
 
     ids: str
     seconds: float
+    cpu_seconds: float
     peak_mb: float
 
 
@@ -51,7 +55,7 @@ def in_store(
     features: .npy file of each array that policies may need, left on disk until it is used.
     """
     made = _policy(policy, params)
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     there = Store(Path(store), threads=CORES)
     with there.reading() as con:
         corpus = find_corpus(con, NAME)
@@ -61,7 +65,8 @@ def in_store(
     if not ids:
         pool = whole_pool(Library(there, corpus, 1.0), SPLIT).with_arrays(**_mapped(made, features))
         ids = pool.ids(select(made, pool, size, Draw(seed)))
-    return Selected(ordered_hash(ids), time.perf_counter() - start, own_peak_mb())
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return Selected(ordered_hash(ids), seconds, cpu, own_peak_mb())
 
 
 def in_python(
@@ -75,10 +80,11 @@ def in_python(
 ) -> Selected:
     """Choose from a pool that is read whole, ids as strings and arrays in memory."""
     made = _policy(policy, params)
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     pool = _in_memory(store, made, features)
     ids = pool.ids(select(made, pool, size, Draw(seed)))
-    return Selected(ordered_hash(ids), time.perf_counter() - start, own_peak_mb())
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return Selected(ordered_hash(ids), seconds, cpu, own_peak_mb())
 
 
 def losses(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.corpora.text import clean_all, token_counts
-from calibkit.corpora.validation import FileProblem, Limits, Row, checked
+from calibkit.corpora.validation import Block, FileProblem, Limits, Row, checked
 
 _BATCH = 20_000
 
@@ -25,43 +27,87 @@ class Clean:
     tokens: NDArray[np.int32]
 
 
-def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Yield the rows in lists; what a source raises is raised after the rows before it."""
-    waiting = iter(rows)
-    while True:
-        batch: list[Row] = []
-        error = None
-        try:
-            for row in islice(waiting, _BATCH):
-                batch.append(row)  # noqa: PERF402
-        except FileProblem as found:
-            error = found
-        if batch:
-            yield batch
-        if error is not None:
-            raise error
-        if len(batch) < _BATCH:
-            return
+@contextmanager
+def without_cycles() -> Iterator[None]:
+    """Do not look for reference cycles inside: rows make none, and the search takes a fifth."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
-def all_clean(rows: Sequence[Row], limits: Limits) -> Clean | None:
+def batches(source: Iterable[Row | Block]) -> Iterator[list[Row] | Block]:
+    """Yield what a source gives, in its order, as lists of rows and as larger blocks.
+
+    What the source raises is raised after everything before it.
+    """
+    rows: list[Row] = []
+    blocks: list[Block] = []
+    waiting = 0
+    try:
+        for one in source:
+            if isinstance(one, Row):
+                if blocks:
+                    yield _joined(blocks)
+                    blocks, waiting = [], 0
+                rows.append(one)
+                waiting += 1
+            else:
+                if rows:
+                    yield rows
+                    rows, waiting = [], 0
+                blocks.append(one)
+                waiting += len(one.lines)
+            if waiting >= _BATCH:
+                yield rows or _joined(blocks)
+                rows, blocks, waiting = [], [], 0
+    except FileProblem:
+        if waiting:
+            yield rows or _joined(blocks)
+        raise
+    if waiting:
+        yield rows or _joined(blocks)
+
+
+def _joined(blocks: Sequence[Block]) -> Block:
+    if len(blocks) == 1:
+        return blocks[0]
+    lines, texts, labels = (
+        list(chain.from_iterable(parts))
+        for parts in zip(*((one.lines, one.texts, one.labels) for one in blocks), strict=True)
+    )
+    return Block(lines, texts, labels)
+
+
+def all_clean(batch: Sequence[Row] | Block, limits: Limits) -> Clean | None:
     """Return the rows as columns, or None where at least one of them is, or may be, a problem.
 
     What it returns is what `checked` would return for each row.
     """
-    lines, raws, labels, problems, _ = zip(*rows, strict=True)
+    if isinstance(batch, Block):
+        lines, raws, labels = batch.lines, batch.texts, batch.labels
+    else:
+        lines, raws, labels, problems, _ = zip(*batch, strict=True)
+        if any(problems):
+            return None
     names = {label: checked(Row(0, "text", label), limits) for label in set(labels)}
-    if any(problems) or None in raws or any(isinstance(found, str) for found in names.values()):
+    if any(isinstance(found, str) for found in names.values()):
         return None
-    whole = "".join(raws)
-    if "\0" in whole or max(map(len, raws)) * 4 > limits.document_bytes:
+    texts = [text for text in raws if text is not None]
+    whole = "".join(texts)
+    if len(texts) < len(raws) or "\0" in whole:
+        return None
+    if max(map(len, texts)) * 4 > limits.document_bytes:
         return None
     if not whole.isascii():
         try:
             whole.encode()
         except UnicodeEncodeError:  # half of a surrogate pair somewhere
             return None
-    texts = clean_all(raws)
+    texts = clean_all(texts)
     if not all(texts):
         return None
     return Clean(lines, [names[label][1] for label in labels], texts, token_counts(texts))

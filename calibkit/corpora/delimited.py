@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import csv
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
-from calibkit.corpora.files import SourceFile, text_lines
-from calibkit.corpora.validation import FileProblem, Limits, Row
+from calibkit.corpora.files import SourceFile, line_blocks
+from calibkit.corpora.validation import Block, FileProblem, Limits, Row
 from calibkit.errors import unknown_name
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
+_IN_QUOTES = "unexpected end of data"
+_HELD = 4
+"""Blocks that are put together before a quote that stays open is looked at line by line."""
+
 _field_limit = threading.Lock()  # csv.field_size_limit is a setting of the whole process
 
 
@@ -24,7 +29,7 @@ def delimited_rows(
     label_column: str,
     limits: Limits,
     vectors: str | None = None,
-) -> Iterator[Row]:
+) -> Iterator[Row | Block]:
     """Yield the documents of a file with a header line; ragged rows as problems.
 
     vectors: the column of vectors, if any; a vector is the text of a list, ``[0.1, 0.2]``.
@@ -33,9 +38,9 @@ def delimited_rows(
     with _field_limit:
         csv.field_size_limit(max(csv.field_size_limit(), limits.line_bytes))
     delimiter = _DELIMITERS[source.format]
-    reader = csv.reader(text_lines(source, limits), delimiter=delimiter, strict=True)
-    records = _records(reader, source.place)
-    _, header = next(records, (1, []))
+    parsed = _parsed(line_blocks(source, limits), delimiter, source.place)
+    nothing: _Parsed = ([1], [[]])
+    first, (header, *rest) = next(parsed, nothing)
     if not header:
         raise FileProblem(f"{source.place}:1: there is no header line with the column names")
     text_at = _column(header, text_column, "--text-column", source, delimiter)
@@ -43,32 +48,92 @@ def delimited_rows(
     vector_at = _column(header, vectors, "--vectors", source, delimiter) if vectors else None
     width = len(header)
     is_empty = True
-    for line, record in records:
-        is_empty = False
-        if len(record) != width:
-            yield Row(line, None, None, f"{len(record)} fields where the header has {width}")
-        elif vector_at is None:
-            yield Row(line, record[text_at], record[label_at])
-        else:
-            yield Row(line, record[text_at], record[label_at], "", record[vector_at])
+    for numbers, records in chain([(first[1:], rest)], parsed):
+        is_empty = is_empty and not records
+        if len(records) > 1 and vector_at is None and {*map(len, records)} == {width}:
+            texts = [record[text_at] for record in records]
+            yield Block(numbers, texts, [record[label_at] for record in records])
+            continue
+        for line, record in zip(numbers, records, strict=True):
+            if len(record) != width:
+                yield Row(line, None, None, f"{len(record)} fields where the header has {width}")
+            elif vector_at is None:
+                yield Row(line, record[text_at], record[label_at])
+            else:
+                yield Row(line, record[text_at], record[label_at], "", record[vector_at])
     if is_empty:
         raise FileProblem(f"{source.place}: there is a header line but no document below it")
 
 
-def _records(reader: csv._reader, place: str) -> Iterator[tuple[int, list[str]]]:  # type: ignore[name-defined]
-    """Yield (first line, fields) of every record that is not a blank line."""
-    line = 1
+_Parsed = tuple[Sequence[int], list[list[str]]]
+"""First lines and fields of records, blank lines left out."""
+
+
+def _parsed(blocks: Iterator[list[str]], delimiter: str, place: str) -> Iterator[_Parsed]:
+    """Yield the records of lines that come in blocks, as many at once as there are in a block.
+
+    A block ends where a line ends, and most often where a record does.
+    """
+    before, held = 0, 0
+    lines: list[str] = []
+    rest: Iterator[str] = iter(())
+    while True:
+        try:
+            block = next(blocks, None)
+        except FileProblem as error:
+            rest = chain.from_iterable(map(_raise, [error]))
+            break
+        if block is None:
+            break
+        lines = lines + block
+        try:
+            records = list(csv.reader(lines, delimiter=delimiter, strict=True))
+        except csv.Error as error:
+            held += 1
+            if held <= _HELD and _IN_QUOTES in str(error):
+                continue
+            rest = chain.from_iterable(blocks)
+            break
+        if len(records) == len(lines):
+            numbers: Sequence[int] = range(before + 1, before + 1 + len(lines))
+        else:
+            numbers = _first_lines(lines, before, delimiter)
+        if [] in records:
+            numbers = [line for line, record in zip(numbers, records, strict=True) if record]
+            records = [record for record in records if record]
+        if records:
+            yield numbers, records
+        before += len(lines)
+        lines, held = [], 0
+    yield from _one_by_one(chain(lines, rest), before, delimiter, place)
+
+
+def _first_lines(lines: Sequence[str], before: int, delimiter: str) -> list[int]:
+    """Return the first line of every record; ``before`` lines are before them."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    ends = [before + reader.line_num for _ in reader]
+    return [before + 1, *(end + 1 for end in ends[:-1])]
+
+
+def _one_by_one(lines: Iterable[str], before: int, delimiter: str, place: str) -> Iterator[_Parsed]:
+    """Yield the records of lines one at a time; ``before`` lines are before them."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    line = before + 1
     try:
         for record in reader:
             if record:
-                yield line, record
-            line = reader.line_num + 1
+                yield [line], [record]
+            line = before + reader.line_num + 1
     except csv.Error as error:
         raise FileProblem(f"{place}:{line}: {_meaning(str(error))}") from error
 
 
+def _raise(error: FileProblem) -> Iterable[str]:
+    raise error
+
+
 def _meaning(error: str) -> str:
-    if "unexpected end of data" in error:
+    if _IN_QUOTES in error:
         return "a quote that opens in this row is never closed"
     if "field larger than" in error:
         return "a field without end; most likely a quote that opens in this row is never closed"

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -138,15 +139,21 @@ def text_lines(source: SourceFile, limits: Limits) -> Iterator[str]:
 
     Raises FileProblem, with the line, for another encoding, a NUL byte or an endless line.
     """
+    return chain.from_iterable(line_blocks(source, limits))
+
+
+def line_blocks(source: SourceFile, limits: Limits) -> Iterator[list[str]]:
+    """Yield what `text_lines` yields, about a megabyte of lines at once."""
     with open_bytes(source, limits) as stream:
         number = 0
         for block in _blocks(stream, source.place, limits.line_bytes):
             lines = _plain_lines(block, limits.line_bytes)
             if lines is None:
-                yield from _checked_lines(block, number, source, limits.line_bytes)
+                for line in _checked_lines(block, number, source, limits.line_bytes):
+                    yield [line]
                 number += block.count(b"\n")
             else:
-                yield from lines
+                yield lines
                 number += len(lines)
 
 

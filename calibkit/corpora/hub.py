@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calibkit.corpora.parquet import arrow_rows, check_columns
-from calibkit.corpora.validation import FileProblem, Row
+from calibkit.corpora.validation import Block, FileProblem, Row
 from calibkit.errors import BadInput
 
 SPLITS = {
@@ -36,7 +36,7 @@ class HubDataset:
 
     def rows(
         self, split: str, text_column: str, label_column: str, vectors: str | None = None
-    ) -> Iterator[Row]:
+    ) -> Iterator[Row | Block]:
         """Yield the documents of a split; ``line`` is the row number, from 1.
 
         Integer labels with names (ClassLabel) become their names. vectors: the column of vectors,

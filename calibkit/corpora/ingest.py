@@ -20,7 +20,7 @@ from calibkit.corpora.hub import load_hub
 from calibkit.corpora.jsonl import jsonl_rows
 from calibkit.corpora.parquet import parquet_rows
 from calibkit.corpora.staging import TEST_SHARE, VALID_SHARE, Staged, Staging
-from calibkit.corpora.validation import Limits, Problems, Row, check_name
+from calibkit.corpora.validation import Block, Limits, Problems, Row, check_name
 from calibkit.corpora.vectors import VectorColumn
 from calibkit.errors import BadInput
 from calibkit.identity import canonical
@@ -28,7 +28,7 @@ from calibkit.store.connection import Store
 
 log = logging.getLogger(__name__)
 
-_Reader = Callable[[SourceFile, str, str, Limits, str | None], Iterator[Row]]
+_Reader = Callable[[SourceFile, str, str, Limits, str | None], Iterator[Row | Block]]
 _READERS: dict[str, _Reader] = {
     "csv": delimited_rows,
     "tsv": delimited_rows,

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from calibkit.corpora.files import SourceFile, open_bytes
-from calibkit.corpora.validation import FileProblem, Limits, Row, label_text, naming
+from calibkit.corpora.validation import Block, FileProblem, Limits, Row, label_text, naming
 from calibkit.errors import unknown_name
 
 _BATCH = 2048
@@ -23,7 +23,7 @@ def parquet_rows(
     label_column: str,
     limits: Limits,
     vectors: str | None = None,
-) -> Iterator[Row]:
+) -> Iterator[Row | Block]:
     """Yield the documents; ``line`` is the row number, from 1.
 
     vectors: the column of vectors, if any, lists of numbers. Raises FileProblem for a file that is
@@ -42,7 +42,7 @@ def parquet_rows(
         yield from _rows(plain, source.place, columns, limits)
 
 
-def _rows(path: Path, place: str, columns: dict[str, str], limits: Limits) -> Iterator[Row]:
+def _rows(path: Path, place: str, columns: dict[str, str], limits: Limits) -> Iterator[Row | Block]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -123,7 +123,7 @@ def arrow_rows(
     label_column: str,
     names: tuple[str, ...] = (),
     vectors: str | None = None,
-) -> Iterator[Row]:
+) -> Iterator[Row | Block]:
     """Yield the documents of Arrow batches; with ``names``, labels are numbers of label names.
 
     vectors: the column of vectors, if any; they are given as arrays.
@@ -132,6 +132,10 @@ def arrow_rows(
     for batch in batches:
         texts = batch.column(text_column).to_pylist()
         labels = batch.column(label_column).to_pylist()
+        if not names and vectors is None and {*map(type, labels)} <= {str, type(None)}:
+            yield Block(range(line + 1, line + 1 + len(texts)), texts, labels)
+            line += len(texts)
+            continue
         arrays = _arrays(batch.column(vectors)) if vectors else [None] * len(texts)
         for text, value, vector in zip(texts, labels, arrays, strict=True):
             line += 1

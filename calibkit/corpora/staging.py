@@ -15,8 +15,8 @@ from typing import Any, Self
 import duckdb
 
 from calibkit.corpora import placing
-from calibkit.corpora.batches import Clean, all_clean, batches, clean_rows
-from calibkit.corpora.validation import FileProblem, Limits, Problems, Row, checked
+from calibkit.corpora.batches import Clean, all_clean, batches, clean_rows, without_cycles
+from calibkit.corpora.validation import Block, FileProblem, Limits, Problems, Row, checked
 from calibkit.corpora.vectors import VectorColumn, vector_table
 from calibkit.errors import BadInput
 from calibkit.identity import content_id
@@ -91,42 +91,45 @@ class Staging:
         self.con.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def add(self, split: str, place: str, rows: Iterable[Row]) -> None:
+    def add(self, split: str, place: str, rows: Iterable[Row | Block]) -> None:
         """Check, clean and keep the rows of a split; bad ones go to the problems."""
-        import pyarrow as pa
-
         self._places[split] = place
-        kept = 0
-        for batch in batches(rows):
-            if self._vectors is not None:
-                batch = self._vectors.checked(place, batch)
-            found = all_clean(batch, self._limits) or self._one_by_one(place, batch)
-            if found is None:
-                continue
-            table = pa.table(
-                {
-                    "line": pa.array(found.lines, pa.int64()),
-                    "label": pa.array(found.labels, pa.large_string()),
-                    "text": pa.array(found.texts, pa.large_string()),
-                    "tokens": pa.array(found.tokens, pa.int32()),
-                }
-            )
-            with _registered(self.con, "batch", table):
-                self.con.execute(
-                    "INSERT INTO rows SELECT $split, line, label, text, tokens, md5_number(text)"
-                    " FROM batch",
-                    {"split": split},
-                )
-            if self._vectors is not None:
-                with _registered(self.con, "batch", vector_table(batch, found.lines)):
-                    self.con.execute(
-                        "INSERT INTO vectors SELECT $split, line, vector, digest FROM batch",
-                        {"split": split},
-                    )
-            kept += len(found.lines)
+        with without_cycles():
+            kept = sum(self._add(split, place, batch) for batch in batches(rows))
         if not kept:
             self._problems.settle()
             raise FileProblem(f"{place}: no usable document is left")
+
+    def _add(self, split: str, place: str, batch: list[Row] | Block) -> int:
+        """Keep the good rows of a batch, and return how many there are."""
+        import pyarrow as pa
+
+        if self._vectors is not None:
+            batch = self._vectors.checked(place, _rows(batch))
+        found = all_clean(batch, self._limits) or self._one_by_one(place, _rows(batch))
+        if found is None:
+            return 0
+        table = pa.table(
+            {
+                "line": pa.array(found.lines, pa.int64()),
+                "label": pa.array(found.labels, pa.large_string()),
+                "text": pa.array(found.texts, pa.large_string()),
+                "tokens": pa.array(found.tokens, pa.int32()),
+            }
+        )
+        with _registered(self.con, "batch", table):
+            self.con.execute(
+                "INSERT INTO rows SELECT $split, line, label, text, tokens, md5_number(text)"
+                " FROM batch",
+                {"split": split},
+            )
+        if self._vectors is not None:
+            with _registered(self.con, "batch", vector_table(_rows(batch), found.lines)):
+                self.con.execute(
+                    "INSERT INTO vectors SELECT $split, line, vector, digest FROM batch",
+                    {"split": split},
+                )
+        return len(found.lines)
 
     def _one_by_one(self, place: str, rows: Iterable[Row]) -> Clean | None:
         """Return the good ones of some rows, None if there are none; note the bad ones."""
@@ -298,6 +301,10 @@ class Staging:
 
     def _one(self, sql: str) -> tuple[Any, ...]:
         return tuple(self.con.execute(sql).fetchall()[0])  # an aggregate always gives a row
+
+
+def _rows(batch: list[Row] | Block) -> list[Row]:
+    return list(batch.rows()) if isinstance(batch, Block) else batch
 
 
 def _parts(documents: Mapping[str, int], most: int) -> Iterator[tuple[str, str, str]]:

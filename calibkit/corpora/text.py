@@ -69,11 +69,13 @@ def _ascii_counts(texts: Sequence[str]) -> NDArray[np.int32]:
     """Return the number of tokens of each text; all are ASCII, one code per character."""
     kinds = _KINDS[np.frombuffer("".join(texts).encode(), dtype=np.uint8)]
     sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    ends = np.cumsum(sizes)
+    counts = np.zeros(len(texts), dtype=np.int32)
+    starts = (np.cumsum(sizes) - sizes)[sizes > 0]
+    if not len(starts):
+        return counts
     begins = kinds == _WORD
     begins[1:] &= kinds[:-1] != _WORD
-    starts = (ends - sizes)[sizes > 0]
     begins[starts] = kinds[starts] == _WORD  # a word may end the text before
     begins |= kinds == _SIGN
-    seen = np.concatenate([np.zeros(1, np.int64), np.cumsum(begins)])
-    return np.asarray(seen[ends] - seen[ends - sizes], dtype=np.int32)
+    counts[sizes > 0] = np.add.reduceat(begins, starts, dtype=np.int32)
+    return counts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -59,6 +59,22 @@ class Row(NamedTuple):
     label: str | None
     problem: str = ""
     vector: object = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Many documents of a source at once, column by column, where reading them was no problem.
+
+    lines, texts and labels of `Row`, none of which has a vector.
+    """
+
+    lines: Sequence[int]
+    texts: Sequence[str | None]
+    labels: Sequence[str | None]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the same documents one by one."""
+        yield from map(Row, self.lines, self.texts, self.labels)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from calibkit.corpora import files, ingest
 from calibkit.corpora.batches import all_clean, batches
+from calibkit.corpora.delimited import delimited_rows
 from calibkit.corpora.files import SourceFile, text_lines
 from calibkit.corpora.ingest import prepared
 from calibkit.corpora.text import clean, clean_all, token_counts, tokenize
-from calibkit.corpora.validation import FileProblem, Limits, Row, checked
+from calibkit.corpora.validation import Block, FileProblem, Limits, Row, checked
 from calibkit.errors import BadInput
 
 TEXTS = st.one_of(
@@ -173,3 +175,103 @@ def test_many_documents_are_written_in_the_order_of_their_ids(fresh_store, write
         stored = con.execute("SELECT split, doc_id FROM documents ORDER BY rowid").fetchall()
     assert stored == sorted(stored)
     assert len(set(stored)) == sum(report.documents.values()) == 2000
+
+
+def delimited(raw, tmp_path_factory, block):
+    """Every row of a csv file whose header is text,label, in order, and the error at its end."""
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    path.write_bytes(raw)
+    source = SourceFile(path, "csv", is_gzipped=False)
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_BLOCK", block)
+        try:
+            for one in delimited_rows(source, "text", "label", Limits(line_bytes=60)):
+                seen += [one] if isinstance(one, Row) else one.rows()
+        except FileProblem as error:
+            return seen, str(error).removeprefix(source.place)
+    return seen, ""
+
+
+def record_by_record(raw):
+    """The same from one csv reader over all lines."""
+    reader = csv.reader(io.StringIO(raw.decode(), newline="\n"), strict=True)
+    seen, line = [], 1
+    try:
+        for record in reader:
+            if record and line > 1:
+                ragged = f"{len(record)} fields where the header has 2"
+                good = len(record) == 2
+                seen.append(Row(line, *record) if good else Row(line, None, None, ragged))
+            line = reader.line_num + 1
+    except csv.Error:
+        return seen, line
+    return seen, 0 if seen else None
+
+
+PIECES = st.sampled_from(
+    ["a", "b c", ",", ",", "\n", "\n", "\r\n", '"', '""', '"x, y"', '"two\nlines"', 'q"', "a,b\n"]
+    + ["one,x\n", '"q ""q""",y\n', "\r"]
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(PIECES, max_size=30), st.integers(12, 60))
+def test_csv_read_by_blocks_has_the_same_rows_lines_and_problems(tmp_path_factory, pieces, block):
+    raw = ("text,label\n" + "".join(pieces)).encode()
+    seen, problem = delimited(raw, tmp_path_factory, block)
+    expected, at = record_by_record(raw)
+    if at is None:
+        assert problem == ": there is a header line but no document below it"
+    elif at:
+        assert problem.startswith(f":{at}: ")
+    else:
+        assert problem == ""
+    assert seen == expected
+
+
+def test_rows_before_a_bad_byte_are_read_even_inside_of_an_open_quote(tmp_path_factory):
+    raw = b'text,label\none,x\n"opens\n\xff'
+    seen, problem = delimited(raw, tmp_path_factory, 12)
+    assert seen == [Row(2, "one", "x")]
+    assert problem.startswith(":4: byte 0xFF")
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.builds(Row, st.integers(1, 9), st.just("a"), st.just("x")),
+            st.lists(st.integers(1, 9), min_size=1, max_size=5).map(
+                lambda lines: Block(lines, ["b"] * len(lines), ["y"] * len(lines))
+            ),
+        ),
+        max_size=12,
+    ),
+    st.integers(1, 8),
+)
+def test_batches_keep_the_order_of_rows_and_blocks(source, size):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("calibkit.corpora.batches._BATCH", size)
+        found = list(batches(source))
+    one_by_one = [row for one in source for row in ([one] if isinstance(one, Row) else one.rows())]
+    listed = [
+        row for batch in found for row in (batch if isinstance(batch, list) else batch.rows())
+    ]
+    assert listed == one_by_one
+    assert all(
+        len(batch) >= size if isinstance(batch, list) else len(batch.lines) >= size
+        for batch, after in zip(found, found[1:], strict=False)
+        if isinstance(batch, list) == isinstance(after, list)
+    )
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.one_of(st.none(), TEXTS), st.one_of(st.none(), TEXTS)), min_size=1))
+def test_a_block_is_checked_like_its_rows(pairs):
+    block = Block(range(2, 2 + len(pairs)), *map(list, zip(*pairs, strict=True)))
+    of_block, of_rows = (all_clean(one, Limits()) for one in (block, list(block.rows())))
+    if of_rows is None:
+        assert of_block is None
+    else:
+        assert (of_block.texts, of_block.labels) == (of_rows.texts, of_rows.labels)
+        assert list(of_block.lines) == list(of_rows.lines)
