@@ -40,6 +40,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(3, "coverage cards of subsets", new_tables),
     Migration(4, "vectors that came with documents", new_tables),
     Migration(5, "summary and compare: sums in a stated order", new_tables),
+    Migration(6, "summary and compare: the name of the scheme", new_tables),
 )
 """All steps, in order, ``to`` counting from ``FIRST_VERSION + 1`` without gaps."""
 

@@ -518,6 +518,12 @@ ORDER BY used.recipe, used.model, used.model_seed, b.stage, b.noise_kind <> 'non
 -- Seeds that gave the same subset share a cell: first one row per cell, then the mean over float
 -- models per subset, then the mean and the interval over subsets, the draws.
 -- Sums are made in a stated order, so that the same rows always give the same bits.
+-- What a recipe calls a scheme: its preset or alias, all of them where several mean the same.
+CREATE OR REPLACE VIEW core.presets AS
+SELECT recipe, scheme_id, string_agg(DISTINCT preset, ', ' ORDER BY preset) AS preset
+FROM core.planned
+GROUP BY ALL;
+
 CREATE OR REPLACE VIEW summary AS
 WITH of_seed AS (  -- one draw: what one seed gave, averaged over float models
     SELECT corpus, recipe, model, policy, size, bits, rounding, scheme_id, noise_kind, noise,
@@ -572,8 +578,10 @@ SELECT g.corpus, g.recipe, g.model, g.policy, g.size, g.bits, g.rounding, g.sche
        CASE WHEN g.draws >= 2 THEN g.accuracy + coalesce(q.t, 1.96) * g.sd / sqrt(g.draws) END
            AS ci_high,
        g.accuracy_drop, g.noise_drop, g.macro_f1, g.nll, g.ks_weights, g.ks_activations,
-       g.ks_token_nll, g.seconds
+       g.ks_token_nll, g.seconds, named.preset
 FROM grouped AS g
+LEFT JOIN core.presets AS named
+  ON named.recipe = g.recipe AND named.scheme_id = g.scheme_id
 LEFT JOIN t_quantiles AS q ON q.df = g.draws - 1 AND q.level = 0.95
 ORDER BY g.recipe, g.model, g.size, g.bits DESC, g.rounding, g.scheme_id, g.policy,
          g.noise_kind <> 'none', g.noise_kind, g.noise;
@@ -627,8 +635,10 @@ SELECT g.model, g.size, g.bits, g.rounding, g.noise_kind, g.noise, g.gain, g.sd,
            AS ci_low,
        CASE WHEN g.draws >= 2 THEN g.gain + coalesce(q.t, 1.96) * g.sd / sqrt(g.draws) END
            AS ci_high,
-       g.corpus, g.recipe, g.scheme_id
+       g.corpus, g.recipe, g.scheme_id, named.preset
 FROM grouped AS g
+LEFT JOIN core.presets AS named
+  ON named.recipe = g.recipe AND named.scheme_id = g.scheme_id
 JOIN counted AS c
   ON c.corpus = g.corpus AND c.recipe = g.recipe AND c.model = g.model AND c.size = g.size
  AND c.bits IS NOT DISTINCT FROM g.bits AND c.rounding IS NOT DISTINCT FROM g.rounding
@@ -933,6 +943,8 @@ COMMENT ON TABLE conflicts IS
 COMMENT ON VIEW core.latest_recipes IS 'Internal: the latest version of each recipe name.';
 COMMENT ON VIEW core.recipe_levels IS
     'Internal: the noise levels of each recipe version, the clean one included.';
+COMMENT ON VIEW core.presets IS
+    'Internal: what each recipe calls its schemes.';
 COMMENT ON VIEW core.planned IS
     'Internal: planned cells of the latest recipe versions and the cells that they became.';
 COMMENT ON VIEW core.measured IS 'Internal: evaluations at the levels of a recipe.';
@@ -1048,6 +1060,8 @@ COMMENT ON COLUMN summary.size IS 'Calibration documents in the subset (count).'
 COMMENT ON COLUMN summary.bits IS 'Bit width of weights and activations (bits).';
 COMMENT ON COLUMN summary.rounding IS 'How weights are rounded: nearest, gpfq, ...';
 COMMENT ON COLUMN summary.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN summary.preset IS
+    'Quantization preset or alias of the scheme in the recipe; several, where they mean the same.';
 COMMENT ON COLUMN summary.noise_kind IS 'Kind of test noise; none = clean.';
 COMMENT ON COLUMN summary.noise IS
     'Nominal noise level, fraction of eligible characters in [0, 1]; 0 = clean.';

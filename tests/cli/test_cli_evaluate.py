@@ -14,6 +14,7 @@ from click.testing import Result
 from mini_recipe import MINI
 
 from calibkit.store import Store
+from calibkit.sweep.executors import Limits
 
 Run = Callable[..., Result]
 
@@ -72,6 +73,8 @@ def test_evaluate_prints_the_summary_and_what_comes_next(
     assert calls == {
         "workers": 3, "executor": "local", "engine": "auto", "where": None, "max_time": 2.0,
         "limit_documents": None, "recipe": "mini", "store": study_store.path,
+        "limits": Limits(retries=1), "fail_fast": False, "shard": None, "train": True,
+        "again": False,
     }  # fmt: skip
     following = result.stderr.partition("Next:\n")[2].splitlines()
     assert len(following) == 3

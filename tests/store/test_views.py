@@ -87,6 +87,7 @@ SUMMARY = [
     "ks_activations",
     "ks_token_nll",
     "seconds",
+    "preset",
 ]
 COMPARE = [
     "model",
@@ -104,6 +105,7 @@ COMPARE = [
     "ci_high",
     "corpus",
     "recipe",
+    "preset",
 ]
 EXAMPLES = [
     "FROM progress",
