@@ -124,6 +124,19 @@ def documents(
     )
 
 
+def texts(
+    con: DuckDBPyConnection, corpus: Corpus, split: str, *, share: float = 1.0
+) -> Iterator[str]:
+    """Return the texts of `documents` one by one, in no order, also after ``con`` is closed.
+
+    They are read at once, but take less memory than as many strings.
+    """
+    query = document_query(corpus, split, "text", share=share)
+    found = con.cursor().sql(f"SELECT text FROM ({query.sql})", params=query.params)
+    batches = [batch["text"] for batch in found.to_arrow_reader(_BATCH)]
+    return (text for batch in batches for text in batch.to_pylist())
+
+
 def index(
     con: DuckDBPyConnection,
     corpus: Corpus,

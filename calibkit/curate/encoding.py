@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.corpora.noise import corrupt_tokens, noise_version
-from calibkit.corpora.reading import Corpus, Documents, Index, documents, documents_by_id, index
+from calibkit.corpora.reading import (
+    Corpus,
+    Documents,
+    Index,
+    documents,
+    documents_by_id,
+    index,
+    texts,
+)
 from calibkit.corpora.vocabulary import Vocabulary
 from calibkit.errors import StoreDamaged
 from calibkit.identity import content_id
@@ -86,6 +94,13 @@ class Library:
                 )
         return self._splits[key]
 
+    def texts(self, name: str) -> Iterable[str]:
+        """Return the texts of a split, in no order; they are not kept."""
+        if (name, None, False) in self._splits:
+            return self._splits[name, None, False].texts
+        with self.store.reading() as con:
+            return texts(con, self.corpus, name, share=self.share)
+
     def index(self, name: str) -> Index:
         """Return the documents of a pool without their texts; those in the test split left out."""
         if name not in self._indexes:
@@ -131,8 +146,8 @@ class Encoder:
         key = content_id("artefact", ["vocabulary", *made_from, self.min_count, self.most_types])
 
         def make() -> Content:
-            texts = self.library.split("train").texts
-            built = Vocabulary.build(texts, min_count=self.min_count, most=self.most_types)
+            found = self.library.texts("train")
+            built = Vocabulary.build(found, min_count=self.min_count, most=self.most_types)
             return {}, {"types": list(built.types)}
 
         found = kept(artefacts_of(self.library.store), "vocabulary", key, make)

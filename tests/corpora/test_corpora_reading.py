@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibkit.corpora import documents, find_corpus, ingest
+from calibkit.corpora import documents, find_corpus, ingest, tokenize
+from calibkit.corpora.reading import index, texts
 from calibkit.errors import BadInput, UnknownName
 from calibkit.identity import draw_order
+from calibkit.ids import PackedIds
 
 pytestmark = pytest.mark.smoke
 
@@ -65,3 +67,19 @@ def test_unknown_names_are_answered_with_the_near_one(corpus_con):
             documents(corpus_con, corpus, "train", share=share)
     with pytest.raises(BadInput, match="allowed: 1 and more"):
         documents(corpus_con, corpus, "train", limit=0)
+
+
+def test_texts_and_the_index_are_those_of_the_documents(fresh_store, write, labelled):
+    ingest(fresh_store, "mine", train=write("train.csv", labelled), test=write("t.csv", labelled))
+    with fresh_store.reading() as con:
+        con.execute("SELECT * FROM documents").fetchone()  # a result that is not read to its end
+        corpus = find_corpus(con, "mine")
+        whole = documents(con, corpus, "train", share=0.5)
+        streamed = texts(con, corpus, "train", share=0.5)
+        known = index(con, corpus, "train", share=0.5)
+        nothing = index(con, corpus, "train", leave_out_in_test=True)
+    assert sorted(streamed) == sorted(whole.texts)
+    assert known.ids == whole.ids and isinstance(known.ids, PackedIds)
+    assert known.label_ids.tolist() == whole.label_ids.tolist()
+    assert known.tokens.tolist() == [len(tokenize(text)) for text in whole.texts]
+    assert (len(nothing), nothing.ids, nothing.tokens.tolist()) == (0, (), [])
