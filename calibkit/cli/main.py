@@ -28,6 +28,7 @@ COMMANDS = {
     "verify": "calibkit.cli.verify:verify",
     "recipe": "calibkit.cli.recipe:recipe",
     "merge": "calibkit.cli.merge:merge",
+    "backup": "calibkit.cli.backup:backup",
     "info": "calibkit.cli.info:info",
     "bench": "calibkit.cli.bench:bench",
     "completion": "calibkit.cli.completion:completion",

@@ -41,7 +41,7 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = T
         hidden.chmod(mode)
         if replace:
             hidden.replace(path)
-        elif not _renamed_if_free(hidden, path):
+        elif not renamed_if_free(hidden, path):
             return False
     finally:
         hidden.unlink(missing_ok=True)
@@ -49,7 +49,8 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = T
     return True
 
 
-def _renamed_if_free(hidden: Path, path: Path) -> bool:
+def renamed_if_free(hidden: Path, path: Path) -> bool:
+    """Give a file its name unless a file of that name is there; return whether it got it."""
     try:
         path.hardlink_to(hidden)
     except FileExistsError:

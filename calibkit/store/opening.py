@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +73,12 @@ def opened(
 
     Raises StoreBusy, StoreNewer, StoreDamaged, StoreError.
     """
-    con = _patiently(path, purpose, config, patience)
+
+    def connect() -> duckdb.DuckDBPyConnection:
+        every = {**LOCKED_DOWN, **config}
+        return duckdb.connect(str(path), read_only=purpose != "write", config={**every})
+
+    con = _patiently(path, purpose, connect, patience)
     try:
         yield con
     finally:
@@ -81,13 +86,39 @@ def opened(
         _release(path)
 
 
+@contextmanager
+def attached(con: duckdb.DuckDBPyConnection, path: Path, *, patience: float) -> Iterator[None]:
+    """Attach the existing store file ``path`` to a connection of another database.
+
+    It is called ``store`` there, and read-only; other processes may read it meanwhile, and no
+    other thread of this one. Raises like ``opened``.
+    """
+    statement = f"ATTACH {text_literal(str(path))} AS store (READ_ONLY)"
+    _patiently(path, "sandbox", lambda: con.execute(statement), patience)
+    try:
+        yield
+    finally:
+        try:
+            con.execute("DETACH store")
+        finally:
+            _release(path)
+
+
+def text_literal(text: str) -> str:
+    """Return ``text`` as an SQL string, for statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _patiently(
-    path: Path, purpose: Purpose, config: dict[str, str], patience: float
+    path: Path,
+    purpose: Purpose,
+    connect: Callable[[], duckdb.DuckDBPyConnection],
+    patience: float,
 ) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + patience
     delay = 0.01
     while True:
-        con, holder = _attempt(path, purpose, config)
+        con, holder = _attempt(path, purpose, connect)
         if con is not None:
             return con
         if time.monotonic() + delay > deadline:
@@ -101,7 +132,7 @@ def _patiently(
 
 
 def _attempt(
-    path: Path, purpose: Purpose, config: dict[str, str]
+    path: Path, purpose: Purpose, connect: Callable[[], duckdb.DuckDBPyConnection]
 ) -> tuple[duckdb.DuckDBPyConnection | None, str]:
     """Return a connection, or None and who holds the store."""
     me = threading.get_ident()
@@ -123,9 +154,7 @@ def _attempt(
         if held is None:
             _check_file(path)
         try:
-            con = duckdb.connect(
-                str(path), read_only=purpose != "write", config={**LOCKED_DOWN, **config}
-            )
+            con = connect()
         except duckdb.Error as error:
             holder = _holder(str(error))
             if holder is None:
