@@ -105,6 +105,7 @@ COMPARE = [
     "ci_high",
     "corpus",
     "recipe",
+    "scheme_id",
     "preset",
 ]
 EXAMPLES = [
