@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,7 @@ from calibkit.curate.float_models import ModelArtefact
 from calibkit.curate.needs import pool_with, reads_checkpoints
 from calibkit.curate.selection import StoredPool, drawn_in_sql, is_drawn_in_sql, whole_pool
 from calibkit.curate.synthetic import Chosen, LibrarySource, as_documents
+from calibkit.curate.versions import versions_of
 from calibkit.errors import BadInput
 from calibkit.identity import canonical, content_id, ordered_hash
 from calibkit.models.settings import settings_from, settings_from_dict
@@ -49,6 +50,7 @@ class Request:
 
     ``uses_seed``: without it, requests that differ in their seed are one. ``training``: the key of
     the model whose checkpoints are read; models of one content may have come to it by others.
+    versions: of what the policy reads, see `versions_of`.
     """
 
     policy: str
@@ -59,6 +61,7 @@ class Request:
     uses_seed: bool
     model_id: str | None = None
     training: str | None = None
+    versions: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def of(cls, policy: AnyPolicy, size: int, seed: int, model: ModelArtefact | None) -> Request:
@@ -72,6 +75,7 @@ class Request:
             policy.uses_seed,
             None if model is None else model.id,
             model.key if model is not None and reads_checkpoints(policy.every_need) else None,
+            versions_of(policy),
         )
 
 
@@ -161,6 +165,7 @@ class SubsetBuilder:
                 "seed": request.seed if request.uses_seed else 0,
                 "model": request.model_id,
                 **({"training": request.training} if request.training else {}),
+                **({"versions": request.versions} if request.versions else {}),
             },
         )
 

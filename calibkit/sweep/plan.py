@@ -12,6 +12,7 @@ import duckdb
 
 from calibkit.corpora.reading import Corpus
 from calibkit.curate.corpus import recipe_corpus
+from calibkit.curate.versions import versions_of
 from calibkit.errors import BadInput
 from calibkit.identity import HARNESS, content_id
 from calibkit.recipe.recipe import GridPoint, Recipe
@@ -212,6 +213,9 @@ def _planned(
             "seed": point.seed,
             "scheme": point.scheme.as_dict(),
         }
+        versions = versions_of(choice.policy)
+        if versions:
+            inputs["versions"] = versions
         if through is not None and through.key != trained:
             inputs["writer"] = through.key
         key = content_id("plan", inputs)

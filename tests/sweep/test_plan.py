@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from calibkit.errors import BadInput, UnknownName
+from calibkit.policies import minhash
 from calibkit.store.connection import Store
 from calibkit.sweep.plan import plan
 
@@ -126,6 +127,15 @@ def test_a_changed_policy_or_model_touches_its_own_cells_only(ingested):
     assert {place[1] for place in before if before[place] != after[place]} == {"stratified"}
     after = keys(ingested, {"models": {"generative": {"hidden": 13}}})
     assert {place[0] for place in before if before[place] != after[place]} == {"generative"}
+
+
+def test_a_raised_version_of_what_a_policy_reads_touches_its_own_cells_only(ingested, monkeypatch):
+    near = {"use": "random", "filters": {"near_duplicates": 0.8}}
+    policies = {"policies": {"stratified": near}}
+    before = keys(ingested, policies)
+    monkeypatch.setattr(minhash, "VERSION", minhash.VERSION + 1)
+    after = keys(ingested, policies)
+    assert {place[1] for place in before if before[place] != after[place]} == {"stratified"}
 
 
 def test_the_device_that_trains_is_an_input(ingested, monkeypatch):
