@@ -25,11 +25,11 @@ class ActivationMatch(CandidatePolicy, name="activation-match"):
     """Take, again and again, the document after which the activations look most like the pool's.
 
     At every activation site the values of the subset's documents, pooled (so that each token
-    counts the same), are compared with those of the WHOLE pool: their mean, their variance (about
-    the pool's mean), and the shares below quantiles of the pool, each difference in units of the
-    pool's standard deviation of what is averaged. What is made small is the mean over sites of the
-    squared difference of the mean + that of the variance + the mean squared difference of the
-    shares.
+    counts the same), are compared with those of the WHOLE pool: their mean, in units of the pool's
+    standard deviation; their variance (about the pool's mean), in units of the pool's; and the
+    shares below quantiles of the pool, in units of sqrt(p (1 - p)) for the pool's share p. What is
+    made small is the mean over sites of the squared difference of the mean + that of the variance +
+    the mean squared difference of the shares.
 
     Subsets whose activation statistics are those of all data, as in SelectQ (Zhang et al.,
     "SelectQ: calibration data selection for post-training quantization", Machine Intelligence

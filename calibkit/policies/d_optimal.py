@@ -22,7 +22,8 @@ class DOptimal(CandidatePolicy, name="d-optimal"):
     """Always take the document that adds most to log det(ridge I + sum of Gram matrices).
 
     D-optimal design (Fedorov, "Theory of Optimal Experiments", 1972) over the inputs of the linear
-    layer that GPFQ rounds, in the pool's whitened directions. The objective is submodular, so the
+    layer that GPFQ rounds, in the pool's at most 32 strongest directions, whitened, so that what
+    lies outside of these counts for nothing. The objective is submodular, so the
     greedy choice has at least 1 - 1/e of the largest possible gain (Nemhauser, Wolsey & Fisher,
     1978; Krause, Singh & Guestrin, 2008), and documents whose earlier gain is too small need no
     second look (lazy greedy: Minoux, 1978). O(n k^3) for the first of n candidates in k

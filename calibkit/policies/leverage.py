@@ -17,10 +17,13 @@ class Leverage(Policy, name="leverage"):
 
     The score of a document is the trace of its whitened Gram matrix: the sum of the leverage
     scores of its tokens among all tokens of the pool, as inputs of the linear layer that GPFQ
-    rounds. Scores rise with length and with unusual inputs.
+    rounds (a discriminative model has one input a document, the pooled one), in the pool's at most
+    32 strongest directions. Scores rise with length, where tokens are the inputs, and with unusual
+    inputs.
 
     Sampling rows by leverage keeps least-squares problems intact: Drineas, Mahoney &
-    Muthukrishnan, "Sampling algorithms for l2 regression and applications", SODA 2006. Drawn as in
+    Muthukrishnan, "Sampling algorithms for l2 regression and applications", SODA 2006; by those of
+    the leading directions: Mahoney & Drineas, "CUR matrix decompositions", PNAS 2009. Drawn as in
     Efraimidis & Spirakis, "Weighted random sampling with a reservoir", 2006. O(n k + n log n) for n
     documents in k directions.
     """
