@@ -910,7 +910,7 @@ COMMENT ON TABLE subset_profiles IS
 COMMENT ON TABLE synthetic_documents IS
     'One row per made document and request for a subset that made it: by which generator, from what. The texts are documents of the split synthetic. Shown by the view synthetic.';
 COMMENT ON TABLE subset_cards IS
-    'One row per line of a coverage card: subset, what it was held against (pool, share, draws, version of the metrics), float model ( for lines that take none), metric and activation site ( for the mean over sites and for metrics without). Columns as in the view card_vs_drop. Shown by the view coverage_cards.';
+    'One row per line of a coverage card: subset, what it was held against (pool, share, draws, version of the metrics), float model (empty for lines that take none), metric and activation site (empty for the mean over sites and for metrics without). Columns as in the view card_vs_drop. Shown by the view coverage_cards.';
 COMMENT ON TABLE models IS
     'One row per trained float model; model_key is the hash of its inputs, model_id that of its weights.';
 COMMENT ON TABLE test_sets IS
