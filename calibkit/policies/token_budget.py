@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +32,14 @@ class TokenBudget(Policy, name="token-budget"):
     documents, the one that changes it least for a given mean (Csiszar, "I-divergence geometry of
     probability distributions and minimization problems", 1975). c is the smallest that keeps
     the budget; near the mean of the pool it is near 0, where the draw is that of policy ``random``.
-    Then documents are exchanged, the exchange that brings the total nearest to the budget first,
-    until none brings it nearer. O(n) per halving of c (some 40) and O(n log n) per exchange (few).
+    Then documents are exchanged, the exchange that brings the total nearest to the budget first, of
+    several the one whose outgoing document only just got in, until none brings it nearer. O(n) per
+    halving of c (some 40) and O(n log n) per exchange (few).
 
     Infeasible when the shortest documents have more tokens than the budget, or the longest fewer.
     """
+
+    version: ClassVar[int] = 2
 
     tokens_per_document: PositiveFloat | None = None
 
@@ -44,8 +48,8 @@ class TokenBudget(Policy, name="token-budget"):
         pool.require_size(size, self.name)
         budget = self.budget(pool, size)
         keys = _keys(draw.uniform(pool.doc_ids))
-        chosen = _tilted(keys, pool.lengths, size, budget)
-        return draw.shuffled(pool, _exchanged(chosen, keys, pool.lengths, budget))
+        chosen, tilted = _tilted(keys, pool.lengths, size, budget)
+        return draw.shuffled(pool, _exchanged(chosen, tilted, pool.lengths, budget))
 
     def budget(self, pool: Pool, size: int) -> int:
         """Return the most tokens that ``size`` documents may have together.
@@ -78,8 +82,10 @@ def _keys(uniform: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def _tilted(
     keys: NDArray[np.int64], lengths: NDArray[np.int64], size: int, budget: int
-) -> NDArray[np.bool_]:
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Return which ``size`` documents have the lowest keys + c lengths, at most ``budget`` tokens.
+
+    And these tilted keys, int64 (n,).
 
     The total falls as c rises: of two choices, each has the lower sum of its own tilted keys. So
     the smallest c, a whole number of steps, is found by halving.
@@ -101,7 +107,7 @@ def _tilted(
             high = middle
         else:
             low = middle
-    return lowest(high)
+    return lowest(high), keys + high * lengths
 
 
 def _exchanged(
@@ -112,23 +118,27 @@ def _exchanged(
 ) -> Rows:
     """Return the rows after all exchanges that bring the total nearer to ``budget`` from below.
 
-    Each exchange is the one that gains most; of several the one with the shortest outgoing
-    document. Of equally long documents the last of the draw goes, and the first comes.
+    keys: those of the tilted draw. Each exchange is the one that gains most; of several the one
+    whose outgoing document is the last of the draw (were it the shortest, hardly any of the
+    shortest documents would ever be drawn). Of equally long documents the last of the draw goes,
+    and the first comes.
     """
     chosen = chosen.copy()
     gap = budget - int(lengths[chosen].sum())
     while gap > 0:
-        inside, outside = np.unique(lengths[chosen]), np.unique(lengths[~chosen])
+        rows = np.flatnonzero(chosen)
+        inside, outside = lengths[rows], np.unique(lengths[~chosen])
         if not len(outside):
             break
         best = np.searchsorted(outside, inside + gap, side="right") - 1
         gains = np.where(best >= 0, outside[best] - inside, 0)
-        place = int(np.argmax(gains))
-        if gains[place] <= 0:
+        most = int(gains.max())
+        if most <= 0:
             break
-        goes = np.flatnonzero(chosen & (lengths == inside[place]))
+        ties = np.flatnonzero(gains == most)
+        place = ties[np.argmax(keys[rows[ties]])]
         comes = np.flatnonzero(~chosen & (lengths == outside[best[place]]))
-        chosen[goes[np.argmax(keys[goes])]] = False
+        chosen[rows[place]] = False
         chosen[comes[np.argmin(keys[comes])]] = True
-        gap -= int(gains[place])
+        gap -= most
     return np.flatnonzero(chosen)

@@ -169,6 +169,19 @@ def test_a_budget_at_the_mean_is_nearly_the_random_draw_and_a_tilted_one_is_spre
     assert tilted.max() > 60
 
 
+def test_filling_the_budget_does_not_cost_the_shortest_documents_their_place():
+    """Nearly every document may go for one that fills the gap: it is not always the shortest."""
+    lengths = [3] * 12 + list(range(10, 30)) * 6 + list(range(30, 70))
+    pool = pool_of(lengths)
+    draws = 400
+    taken = np.zeros(len(pool))
+    for seed in range(draws):
+        taken[TokenBudget().pick(pool, 20, Draw(seed))] += 1 / draws
+    share = 20 / len(pool)
+    assert taken[pool.lengths == 3].mean() == pytest.approx(share, rel=0.15)
+    assert taken[(pool.lengths >= 10) & (pool.lengths < 30)].mean() == pytest.approx(share, rel=0.1)
+
+
 def test_weights_fall_exponentially_with_length(pool):
     """Documents that come in more often under a short budget are the short ones, smoothly."""
     taken = np.zeros(len(pool))
