@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +24,8 @@ from calibkit.errors import Incomplete
 if TYPE_CHECKING:
     from calibkit.recipe import Recipe
     from calibkit.store import Store
-    from calibkit.sweep.plan import Plan
+    from calibkit.sweep.plan import Plan, Shard
+    from calibkit.sweep.run import RunReport
 
 MOST_FAILURES = 10
 """So many failed cells are told one by one; the view `failed` has them all."""
@@ -152,7 +154,7 @@ def evaluate(
     Ingests the corpus, trains the float models, builds the subsets, measures every cell that the
     store lacks, and prints the summary. Running the same command again picks up where the last
     one stopped, also after it was killed. The exit code is 1 while any cell, or any coverage card
-    that RECIPE asks for, is missing or failed.
+    that RECIPE asks for, is missing or failed; with --where or --shard, any that they select.
 
     \b
     Examples:
@@ -227,8 +229,8 @@ def evaluate(
     note(
         f"{report.measured:,} cells measured in {took}; {report.done:,} of {report.planned:,} done"
     )
-    if report.failed:
-        _tell_failures(store, loaded)
+    if report.failed_keys:
+        _tell_failures(store, loaded, report.failed_keys)
     if report.cards.made:
         note(f"{report.cards.made:,} coverage cards made")
     _tell_next(session, loaded)
@@ -238,17 +240,40 @@ def evaluate(
             " something is not deterministic; the stored ones stand, and"
             ' `calibkit sql "FROM conflicts"` shows both'
         )
-    if report.failed or report.missing:
-        raise Incomplete(
-            f"{report.failed:,} cells failed and {report.missing:,} are missing of"
-            f" {report.planned:,}; run the same command again to measure them"
-        )
+    if again and report.measured:
+        note("no number differs from a stored one")
+    _tell_left(report, where, part)
     if report.cards.failed or report.cards.missing:
         raise Incomplete(
             f"{report.cards.failed:,} coverage cards failed and {report.cards.missing:,} are"
             " missing, of subsets whose cells are done; run the same command again to make them,"
             " and see `calibkit sql \"FROM failures WHERE stage = 'card'\"`"
         )
+
+
+def _tell_left(report: RunReport, where: str | None, part: Shard | None) -> None:
+    """Raise Incomplete while cells that were asked for are left; note what others there are."""
+    options = [name for name, given in (("--where", where), ("--shard", part)) if given is not None]
+    verb = "selects" if len(options) == 1 else "select"
+    selected = f" that {' and '.join(options)} {verb}" if options else ""
+    failed = len(report.failed_keys)
+    if failed or report.asked_missing:
+        raise Incomplete(
+            f"{failed:,} cells failed and {report.asked_missing:,} are missing of"
+            f" {report.asked:,}{selected}; run the same command again to measure them"
+        )
+    others = f"{report.failed:,} cells failed and {report.missing:,} are missing"
+    if not (report.failed or report.missing):
+        return
+    if where is not None and not report.asked:
+        raise Incomplete(
+            f"nothing was asked for: no cell is one{selected}, and {others} of the recipe's"
+            f" {report.planned:,}; --dry-run shows them when --where is left out"
+        )
+    note(
+        f"all {report.asked:,} cells{selected} are done; beside them, {others} of the recipe's"
+        f" {report.planned:,}"
+    )
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:
@@ -313,12 +338,13 @@ def _show_summary(store: Store, recipe: Recipe, output: Output, *, profile: bool
             note(stages)  # stdout is one table, for machines
 
 
-def _tell_failures(store: Store, recipe: Recipe) -> None:
+def _tell_failures(store: Store, recipe: Recipe, keys: Sequence[str]) -> None:
+    """Note why the cells with these plan keys failed, the first of them."""
     with store.reading() as con:
         failed = con.execute(
             "SELECT model, model_seed, policy, size, seed, bits, rounding, stage, message"
-            " FROM failed WHERE recipe = ?",
-            [recipe.name],
+            " FROM failed WHERE recipe = ? AND plan_key IN (SELECT unnest(?::VARCHAR[]))",
+            [recipe.name, list(keys)],
         ).fetchall()
     for *cell, stage, message in failed[:MOST_FAILURES]:
         note(f"FAILED {cell_words(cell)}: {stage}: {one_line(message)}")

@@ -27,7 +27,10 @@ WORK = "calibkit.sweep.worker:work"
 
 @dataclass(frozen=True)
 class RunReport:
-    """How a run ended: cells measured by it, and the state of the whole recipe after it."""
+    """How a run ended: cells measured by it, and the state of the recipe after it.
+
+    done, failed, missing, planned: of the whole recipe, whatever was asked for.
+    """
 
     measured: int
     done: int
@@ -39,6 +42,12 @@ class RunReport:
     """Numbers that came back different from those stored; rows of the table ``conflicts``."""
     cards: CardCounts = CardCounts()
     """Coverage cards that this run made, or could not make."""
+    asked: int = 0
+    """Cells that the run was asked for: those that ``where`` and ``shard`` select, done or not."""
+    asked_missing: int = 0
+    """Of these, the ones that are still missing."""
+    failed_keys: tuple[str, ...] = ()
+    """Of these, the plan keys of the ones that have failed."""
 
 
 def run(
@@ -96,7 +105,9 @@ def run(
     else:
         with in_use(store), sweep.ledger.merging(with_notes=shard is not None):
             sweep.cards = make_cards(sweep, (), {}, {})
-    counts = plan(store, recipe, limit_documents=limit_documents).counts
+    after = plan(store, recipe, limit_documents=limit_documents)
+    asked = [cell for cell in after.cells if cell.ordinal in planned.wanted]
+    counts = after.counts
     return RunReport(
         measured,
         counts["done"],
@@ -106,4 +117,7 @@ def run(
         time.monotonic() - start,
         len(before.conflicts) + sweep.ledger.conflicts,
         sweep.cards,
+        len(asked),
+        sum(cell.state == "missing" for cell in asked),
+        tuple(str(cell.plan_key) for cell in asked if cell.state == "failed"),
     )

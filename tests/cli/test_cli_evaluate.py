@@ -24,7 +24,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Put something in the place of the sweep, which reports what it is told to."""
 
     def install(
-        error: BaseException | None = None, cards: tuple[int, int, int] = (0, 0, 0), **report: int
+        error: BaseException | None = None, cards: tuple[int, int, int] = (0, 0, 0), **report: Any
     ) -> dict[str, Any]:
         calls: dict[str, Any] = {}
 
@@ -35,7 +35,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
             if error is not None:
                 raise error
             counts = {"measured": 8, "done": 8, "failed": 0, "missing": 0, "planned": 8}
-            counts |= {"conflicts": 0} | report
+            counts |= {"conflicts": 0, "asked": 8, "asked_missing": 0, "failed_keys": ()} | report
             told = dict(zip(("made", "failed", "missing"), cards, strict=True))
             return SimpleNamespace(seconds=75.0, cards=SimpleNamespace(**told), **counts)
 
@@ -144,7 +144,7 @@ def test_failed_cells_are_listed_and_the_exit_code_is_1(
     run: Run, toy_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]], fill: Any
 ) -> None:
     fill(toy_store, failed=True)
-    pretend(done=7, failed=1, measured=7)
+    pretend(done=7, failed=1, measured=7, failed_keys=("p1-0000000000000007",))
     result = run("--store", toy_store.path, "evaluate", recipe)
     assert result.exit_code == 1
     assert result.stdout.startswith("model ")
@@ -158,8 +158,50 @@ def test_failed_cells_are_listed_and_the_exit_code_is_1(
 def test_missing_cells_are_exit_code_1(
     run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
 ) -> None:
-    pretend(done=5, missing=3, measured=0)
-    assert run("--store", study_store.path, "evaluate", recipe).exit_code == 1
+    pretend(done=5, missing=3, asked_missing=3, measured=0)
+    result = run("--store", study_store.path, "evaluate", recipe)
+    assert result.exit_code == 1
+    assert "Error: 0 cells failed and 3 are missing of 8; run the same" in result.stderr
+
+
+def test_a_part_that_is_done_is_exit_code_0(
+    run: Run, toy_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]], fill: Any
+) -> None:
+    fill(toy_store, failed=True)
+    command = ("--store", toy_store.path, "evaluate", recipe)
+    pretend(done=4, missing=3, failed=1, measured=4, asked=4)
+    result = run(*command, "--shard", "1/2")
+    assert result.exit_code == 0, result.stderr
+    assert (
+        "all 4 cells that --shard selects are done; beside them, 1 cells failed and 3 are missing"
+        " of the recipe's 8\n" in result.stderr
+    )
+    assert "FAILED" not in result.stderr  # the one that failed is in the other part
+    assert "no number differs" not in result.stderr
+    again = run(*command, "--again", "--where", "seed = 0")
+    assert again.exit_code == 0 and "no number differs from a stored one" in again.stderr
+
+
+def test_a_part_that_is_not_done_is_exit_code_1(
+    run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
+) -> None:
+    pretend(done=3, missing=5, asked=4, asked_missing=1)
+    command = ("--store", study_store.path, "evaluate", recipe)
+    result = run(*command, "--shard", "1/2", "--where", "seed = 0")
+    assert result.exit_code == 1
+    assert "1 are missing of 4 that --where and --shard select; run the same" in result.stderr
+
+
+def test_a_condition_that_no_cell_meets_is_no_success(
+    run: Run, study_store: Store, recipe: Path, pretend: Callable[..., dict[str, Any]]
+) -> None:
+    command = ("--store", study_store.path, "evaluate", recipe, "--where", "policy = 'randm'")
+    pretend(done=5, missing=3, measured=0, asked=0)
+    result = run(*command)
+    assert result.exit_code == 1
+    assert "no cell is one that --where selects, and 0 cells failed and 3 are" in result.stderr
+    pretend(asked=0, measured=0)
+    assert run(*command).exit_code == 0  # state = 'missing', say, when all is done
 
 
 def test_an_interrupted_run_ends_with_130(

@@ -103,12 +103,13 @@ def test_a_policy_that_ignores_its_seed_has_one_draw(study):
 def test_where_runs_a_part(fresh):
     report = fresh.run(where="model = 'generative' AND bits = 8")
     assert (report.measured, report.done, report.missing, report.planned) == (2, 2, 6, 8)
+    assert (report.asked, report.asked_missing, report.failed_keys) == (2, 0, ())
     assert fresh.rows("SELECT kind FROM models") == [("generative",)]
 
 
 def test_where_that_selects_nothing_says_so(fresh, watched):
     report = fresh.run(where="policy = 'randm'", watcher=watched)
-    assert (report.measured, report.missing) == (0, 8)
+    assert (report.measured, report.missing, report.asked) == (0, 8, 0)
     assert any("selects none of the recipe's 8 cells" in note for note in watched.notes)
 
 
@@ -140,6 +141,7 @@ def test_an_infeasible_subset_fails_its_cells_and_no_others(fresh, watched):
     }
     report = fresh.run(many, watcher=watched)
     assert (report.measured, report.done, report.failed, report.missing) == (3, 3, 1, 0)
+    assert len(report.failed_keys) == 1 and (report.asked, report.asked_missing) == (4, 0)
     failed = "SELECT policy, size, stage, error_type, attempts FROM failed"
     assert fresh.rows(failed) == [("one-label", 100, "subset", "Infeasible", 1)]
     message = fresh.one("SELECT message FROM failed")

@@ -32,6 +32,7 @@ def shards(trained, tmp_path_factory):
     for number, study in enumerate(found, start=1):
         report = study.run(RECIPE, shard=Shard(number, 2), train=False)
         assert report.failed == 0 and report.missing > 0
+        assert (report.asked_missing, report.failed_keys) == (0, ())
     return found
 
 
