@@ -148,7 +148,7 @@ class Encoder:
         def make() -> Content:
             found = self.library.texts("train")
             built = Vocabulary.build(found, min_count=self.min_count, most=self.most_types)
-            return {}, {"types": list(built.types)}
+            return {}, {"types": list(built.types), "made_from": made_from}
 
         found = kept(artefacts_of(self.library.store), "vocabulary", key, make)
         return Vocabulary(tuple(found.config["types"]))
@@ -207,7 +207,8 @@ class Encoder:
             found = make()
             labels = np.asarray(found.label_ids, dtype=np.int32)
             flat: dict[str, NDArray[Any]] = {"ids": found.tokens.ids, "labels": labels}
-            return flat | {"offsets": found.tokens.offsets}, found.facts
+            described = {"made_from": list(made_from), **found.facts}
+            return flat | {"offsets": found.tokens.offsets}, described
 
         return key, kept(artefacts_of(self.library.store), "tokens", key, content).config
 

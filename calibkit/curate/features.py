@@ -69,7 +69,7 @@ class Features:
 
         def make() -> Content:
             self.tell(f"looking at {len(self.doc_ids):,} documents {about}")
-            return {"rows": compute()}, {}
+            return {"rows": compute()}, {"made_from": [*what, *source]}
 
         with self._turn(shelf, key, about):
             rows: NDArray[Any] = kept(shelf, "feature", key, make, mapped=True).tensors["rows"]

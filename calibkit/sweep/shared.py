@@ -76,11 +76,12 @@ def observed_by_brevitas(
         arrays, _ = float_model(places, model.key)
         subset, _ = labelled(places, subset_tokens)
         scheme = resolve(SchemeSettings(observer="brevitas", observer_batch=batch), bits=8)
-        return {}, brevitas_thresholds(model.kind, arrays, subset, scheme)
+        found = brevitas_thresholds(model.kind, arrays, subset, scheme)
+        return {}, {"made_from": [model.id, subset_tokens], **found}
 
     with shelf.lock("ranges", key):
         found = kept(shelf, "ranges", key, observe).config
-    return {site: float(threshold) for site, threshold in found.items()}
+    return {site: float(value) for site, value in found.items() if site != "made_from"}
 
 
 @lru_cache(maxsize=4)
