@@ -214,7 +214,7 @@ def _row(
     if "candidates" in find_policy(choice.policy).model_fields:
         engine, params["candidates"] = "two-stage", min(sizes.candidates, documents // 2)
     asked = {**options, "policy": choice.policy, "params": params, "size": sizes.size, "seed": 0}
-    repetitions = sizes.repetitions if engine == "sql" else 1
+    repetitions = sizes.repetitions if engine == "sql" and documents <= 1_000_000 else 1
     ours: list[Selected] = []
     plain: list[Selected] = []
     for _ in range(repetitions):

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibkit.corpora.reading import Corpus
+from calibkit.corpora.reading import Corpus, find_corpus
 from calibkit.curate import selection
+from calibkit.curate.encoding import Library
 from calibkit.curate.selection import StoredPool, drawn_in_sql, is_drawn_in_sql
 from calibkit.errors import BadInput, CalibkitError, Infeasible, UnknownName
 from calibkit.policies import Draw, DrawnPolicy, DrawPlan, Pool, Random, make_policy, select
@@ -247,3 +248,26 @@ def test_a_plan_of_another_package_is_drawn_in_sql_unless_it_changes_how_it_is_f
 def test_a_plan_must_add_up():
     with pytest.raises(ValueError, match="are not 5 documents"):
         DrawPlan(5, {"alpha": 4})
+
+
+def test_a_large_pool_is_ranked_in_sql_and_chosen_from_alike(store, monkeypatch):
+    with store.reading() as con:
+        library = Library(store, find_corpus(con, "made"), 0.6)
+    plain = selection.whole_pool(library, "train")
+    monkeypatch.setattr(selection, "MANY", len(plain))
+    large = selection.whole_pool(library, "train")
+    assert plain.ranking is None and large.ranking is not None
+    assert large.doc_ids == plain.doc_ids and large.labels == plain.labels
+    vectors = np.random.default_rng(0).standard_normal((len(plain), 5)).astype(np.float32)
+    for name, params in (
+        ("k-center", {"candidates": 40}),
+        ("facility-location", {"candidates": 40, "clients": 30}),
+        ("herding", {"filters": {"min_tokens": 4}}),
+        ("longest", {}),
+    ):
+        policy = make_policy(name, params)
+        found, expected = (
+            pool.ids(select(policy, pool.with_arrays(vectors=vectors), 20, Draw(3)))
+            for pool in (large, plain)
+        )
+        assert found == expected, name
