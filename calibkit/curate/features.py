@@ -18,6 +18,9 @@ from calibkit.store.artefacts import Artefacts
 FEATURES = 1
 """Version of the feature extraction; part of the key of every kept feature."""
 
+AT_BITS = 2
+"""Version of how models are quantized to look at documents: 2 computes in whole numbers."""
+
 QUIET_SECONDS = 1.0
 """So long nobody is told that another process is waited for."""
 

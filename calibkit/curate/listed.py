@@ -48,7 +48,13 @@ def read_ids(content: bytes, place: str) -> ListedIds:
         if len(words) > 1:
             problems.append((number, f"{len(words)} words; write one document id a line"))
         elif words and words[0] in first:
-            problems.append((number, f"document {words[0]!r} is on line {first[words[0]]} already"))
+            problems.append(
+                (
+                    number,
+                    f"document {words[0]!r} is on line {first[words[0]]} already; "
+                    "leave out one of them",
+                )
+            )
         elif words:
             first[words[0]] = number
     _settle(place, problems)
@@ -89,7 +95,10 @@ def _outside(builder: SubsetBuilder, listed: ListedIds) -> list[tuple[int, str]]
 
     def reason(doc_id: str) -> str:
         if doc_id not in known:
-            return f"corpus {corpus.name!r}, version {corpus.version}, has no document {doc_id!r}"
+            return (
+                f"corpus {corpus.name!r}, version {corpus.version}, has no document {doc_id!r}; "
+                "the view documents lists its doc_id"
+            )
         split, in_test = known[doc_id]
         if split == "test" or in_test:
             what = f"document {doc_id!r}" if split == "test" else f"the text of {doc_id!r}"

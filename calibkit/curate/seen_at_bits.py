@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibkit.curate.features import Features
+from calibkit.curate.features import AT_BITS, Features
 from calibkit.curate.float_models import ModelArtefact, load_checkpoint, network_of
 from calibkit.curate.seen_by_model import looked
 from calibkit.errors import BadInput, Infeasible
@@ -47,7 +47,7 @@ def disagreement(features: Features, model: ModelArtefact, option: str) -> NDArr
         quantized = _quantized(features, model, found, tokens)
         return divergence(exact, quantized.scores(tokens, bits))
 
-    return looked(features, model, need, compute, also=(HARNESS, *_arithmetic()))
+    return looked(features, model, need, compute, also=(HARNESS, AT_BITS))
 
 
 def divergence(exact: NDArray[np.float64], inexact: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -91,7 +91,7 @@ def misses(features: Features, model: ModelArtefact, option: str) -> NDArray[np.
         return count_misses(predict, epochs, widths, labels)
 
     # two models of the same content may have come to it by different checkpoints
-    return looked(features, model, need, compute, also=(HARNESS, model.key, *_arithmetic()))
+    return looked(features, model, need, compute, also=(HARNESS, model.key, AT_BITS))
 
 
 def count_misses(
@@ -140,7 +140,7 @@ def chain(features: Features, model: ModelArtefact, option: str) -> NDArray[np.i
 
         return count_changes(predict, widths)
 
-    return looked(features, model, need, compute, also=(HARNESS, *_arithmetic()))
+    return looked(features, model, need, compute, also=(HARNESS, AT_BITS))
 
 
 def count_changes(
@@ -166,13 +166,6 @@ def widths_of(need: str, option: str, *, most: int | None = None) -> tuple[int, 
         allowed = "one bit width" if most == 1 else "bit widths with commas between them"
         raise BadInput(f"{need}: {option!r} is not allowed; give {allowed}, each from 2 to 8")
     return tuple(map(int, parts))
-
-
-def _arithmetic() -> tuple[str, ...]:
-    """Return what tells scores without the compiled kernels apart: their last digits differ."""
-    from calibkit.engine import native
-
-    return () if native.available() else ("float-torch",)
 
 
 def _quantized(

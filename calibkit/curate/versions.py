@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from calibkit.corpora.noise import noise_version
-from calibkit.curate.features import FEATURES
+from calibkit.curate.features import AT_BITS, FEATURES
 from calibkit.identity import HARNESS
 from calibkit.policies import AnyPolicy, NoiseMix, minhash
 
@@ -35,6 +35,8 @@ def versions_of(policy: AnyPolicy) -> dict[str, object]:
         found["features"] = FEATURES
     if minhash.VERSION > 1 and needs & SIGNATURES:
         found["minhash"] = minhash.VERSION
+    if AT_BITS > 1 and needs & QUANTIZED:
+        found["at bits"] = AT_BITS
     if HARNESS > 1 and needs & QUANTIZED:
         found["harness"] = HARNESS
     if isinstance(policy, NoiseMix) and noise_version(policy.noise) != 1:

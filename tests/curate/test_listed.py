@@ -57,7 +57,7 @@ def test_comments_blanks_and_line_ends_change_nothing(ids, data):
     [
         (b"", "x: there is no document id in it; write one a line"),
         (b"# nothing\n\n", "x: there is no document id in it"),
-        (b"d1-a\n\nd1-b\nd1-a\n", "x:4: document 'd1-a' is on line 1 already"),
+        (b"d1-a\n\nd1-b\nd1-a\n", "x:4: document 'd1-a' is on line 1 already; leave out one"),
         (b"d1-a d1-b\n", "x:1: 2 words; write one document id a line"),
         (b"d1-a\n\xff\n", "x: this is no UTF-8 text: byte 6"),
     ],
@@ -117,7 +117,8 @@ def test_documents_that_may_not_be_chosen_are_told_with_their_lines(store):
         )
     lines = str(caught.value).splitlines()
     assert lines == [
-        "my/ids:2: corpus 'made', version 1, has no document 'd1-none'",
+        "my/ids:2: corpus 'made', version 1, has no document 'd1-none'; "
+        "the view documents lists its doc_id",
         f"my/ids:3: the text of {leaked[0]!r} stands in the test split, on which results are "
         "measured; leave it out",
         f"my/ids:4: document {valid!r} is in the split 'valid', the pool is 'train'; leave it out, "

@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from calibkit.corpora.noise import kinds
-from calibkit.curate import seen_at_bits, versions
+from calibkit.curate import versions
 from calibkit.curate.subsets import SubsetBuilder
 from calibkit.curate.versions import versions_of
-from calibkit.engine import native
 from calibkit.policies import make_policy, minhash, policy_names
 from calibkit.policies.registry import find_policy
 
@@ -32,9 +31,12 @@ def raise_to_two(monkeypatch):
     return raised
 
 
-def test_keys_from_before_the_first_change_are_kept():
+def test_only_versions_above_one_are_told():
+    """So keys from before the first change are kept."""
+    at_bits = {"disagreement", "miss-pmf", "miss-weighted", "bit-chain"}
     for name in policy_names():
-        assert versions_of(find_policy(name).example()) == {}
+        expected = {"at bits": 2} if name in at_bits else {}
+        assert versions_of(find_policy(name).example()) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,10 +59,11 @@ def test_a_raised_version_is_in_what_reads_it(raise_to_two, raised, touched):
         "disagreement": make_policy("disagreement"),
         "mixture": make_policy("mixture", {"parts": [part]}),
     }
+    before = {name: versions_of(policy) for name, policy in some.items()}
     raise_to_two(raised)
-    found = {name: versions_of(policy) for name, policy in some.items()}
-    assert {name for name, told in found.items() if told} == touched
-    assert all(told == {raised: 2} for told in found.values() if told)
+    after = {name: versions_of(policy) for name, policy in some.items()}
+    assert {name for name in some if after[name] != before[name]} == touched
+    assert all(after[name] == before[name] | {raised: 2} for name in touched)
 
 
 @pytest.mark.parametrize(
@@ -79,21 +82,3 @@ def test_the_store_does_not_answer_with_what_an_old_version_chose(
     assert builder.build(policy, 20, 0).existed
     raise_to_two(raised)
     assert not builder.build(policy, 20, 0).existed
-
-
-def test_scores_without_the_compiled_kernels_are_kept_apart(features, trained, monkeypatch):
-    model = trained["generative"]
-    if not native.available():
-        pytest.skip("no compiled kernels here: there is nothing to keep apart from")
-    seen_at_bits.disagreement(features, model, "3")
-    monkeypatch.setattr(native, "available", lambda: False)
-    looked = []
-    quantized = seen_at_bits._quantized
-
-    def noted(*given):
-        looked.append(given)
-        return quantized(*given)
-
-    monkeypatch.setattr(seen_at_bits, "_quantized", noted)
-    seen_at_bits.disagreement(features, model, "3")
-    assert len(looked) == 1

@@ -17,12 +17,24 @@ def test_the_scheme_is_robust_with_nearest_rounding():
     expected = resolve(settings, bits=4, rounding="nearest").as_dict()
     found = scheme_for(4).as_dict()
     assert dict(found["rounding"]) == dict.fromkeys(("embedding", "gates", "linear"), "nearest")
-    arithmetic = "float-native" if native.available() else "float-torch"
-    assert found == expected | {"arithmetic": arithmetic}
+    assert found == expected | {"arithmetic": "integer"}
+
+
+def test_scores_are_the_same_with_and_without_the_compiled_kernels(
+    float_classifier, make_documents, monkeypatch
+):
+    if not native.available():
+        pytest.skip("no compiled kernels here: there is nothing to compare with")
+    kind, arrays = float_classifier.kind, float_classifier.arrays
+    calibration, tokens = make_documents(30, seed=1), make_documents(50)
+    compiled = QuantizedScores(kind, arrays, calibration).scores(tokens, 3)
+    monkeypatch.setattr(native, "available", lambda: False)
+    without = QuantizedScores(kind, arrays, calibration).scores(tokens, 3)
+    np.testing.assert_array_equal(compiled, without)
 
 
 def test_scores_are_those_of_the_plain_path(float_classifier, make_documents):
-    """But for the last digits of likelihoods, where there are compiled kernels."""
+    """But for the rounding of whole-number arithmetic."""
     kind, arrays = float_classifier.kind, float_classifier.arrays
     calibration, tokens = make_documents(30, seed=1), make_documents(50)
     scheme = resolve(SchemeSettings(preset="robust"), bits=4, rounding="nearest")
