@@ -29,6 +29,7 @@ COMMANDS = {
     "recipe": "calibkit.cli.recipe:recipe",
     "merge": "calibkit.cli.merge:merge",
     "backup": "calibkit.cli.backup:backup",
+    "gc": "calibkit.cli.gc:gc",
     "info": "calibkit.cli.info:info",
     "bench": "calibkit.cli.bench:bench",
     "completion": "calibkit.cli.completion:completion",
