@@ -2,8 +2,9 @@
 
 What a document says depends on the model, its label and its seed alone. Each document has random
 numbers of its own, and sums come out the same in any order: products are of whole numbers, small
-enough that double precision adds them exactly, and so are probabilities. Batches, threads and
-vector units therefore change nothing, and documents that end make room for others in their batch.
+enough that double precision adds them exactly, and so are probabilities. Batches and threads
+therefore change nothing but, very rarely, the last bit of a tanh or sigmoid (torch's vector and
+scalar code), and documents that end make room for others in their batch.
 """
 
 from __future__ import annotations
