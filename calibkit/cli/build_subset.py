@@ -125,18 +125,20 @@ def build_subset(
         chosen = make_policy(policy, parameters(params))
 
         from calibkit.curate.subsets import build_subset as build
+        from calibkit.store.presence import in_use
 
-        built = build(
-            session.store,
-            corpus,
-            chosen,
-            size=size,
-            seed=seed,
-            pool=pool,
-            share=share,
-            model=model,
-            tell=note,
-        )
+        with in_use(session.store):
+            built = build(
+                session.store,
+                corpus,
+                chosen,
+                size=size,
+                seed=seed,
+                pool=pool,
+                share=share,
+                model=model,
+                tell=note,
+            )
     note("found in the store" if built.existed else "built and stored")
     for line in profile_lines(built.profile):
         note(f"  {line}")

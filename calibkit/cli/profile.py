@@ -84,10 +84,12 @@ def profile(
       calibkit profile s1-3f --draws 1000 --json
     """
     from calibkit.curate.card_requests import profile_subset
+    from calibkit.store.presence import in_use
 
-    found, card = profile_subset(
-        session.store, subset, model=model, draws=draws, pool=pool, share=share, tell=note
-    )
+    with in_use(session.store):
+        found, card = profile_subset(
+            session.store, subset, model=model, draws=draws, pool=pool, share=share, tell=note
+        )
     if output.is_for_people:
         caption = _caption(found, card)
         output.table(Table.of(_for_people(card)), below=f"\n{card.words}\n{caption}")

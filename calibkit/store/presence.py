@@ -21,8 +21,9 @@ def in_use(store: Store) -> Iterator[None]:
     """Be seen by ``users`` until the block ends or the process does, however it ends.
 
     Several processes may be at work at once; they do not wait for each other. Waits for one that
-    holds ``store.locked()``, and raises StoreBusy like it.
+    holds ``store.locked()``, and raises StoreBusy like it, and BadInput where there is no store.
     """
+    store.require()
     name = f"{socket.gethostname()}.{os.getpid()}.{next(_counter)}.lock"
     path = _folder(store) / name
     with store.locked():
