@@ -144,6 +144,7 @@ def counts(report: IngestReport) -> list[str]:
             " them out)"
         )
     if report.skipped:
-        lines.append(f"  {report.skipped:,} rows could not be used and were skipped:")
+        what = "row" if report.skipped == 1 else "rows"
+        lines.append(f"  skipped {report.skipped:,} {what} that could not be used:")
         lines += [f"    {problem}" for problem in report.problems]
     return lines + [f"  note: {text}" for text in report.notes]

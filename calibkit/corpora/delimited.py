@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from calibkit.corpora.files import SourceFile, line_blocks
-from calibkit.corpora.validation import Block, FileProblem, Limits, Row
-from calibkit.errors import unknown_name
+from calibkit.corpora.validation import Block, FileProblem, Limits, Row, no_column
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _IN_QUOTES = "unexpected end of data"
@@ -160,7 +159,4 @@ def _column(header: list[str], wanted: str, option: str, source: SourceFile, del
                     f"{source.place}:1: no column is called {wanted!r}; the header seems to be"
                     f" separated by {name}, and a .{source.format} file is not"
                 )
-    raise FileProblem(
-        f"{source.place}:1: {unknown_name('column', wanted, header)}; columns:"
-        f" {', '.join(header)[:300]}; choose one with {option}"
-    )
+    raise FileProblem(f"{source.place}:1: {no_column('column', wanted, header, option)}")

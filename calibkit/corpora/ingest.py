@@ -143,7 +143,10 @@ def prepared(
     if text_column == label_column:
         raise BadInput(f"the text and the label cannot both be column {text_column!r}")
     if vectors in (text_column, label_column):
-        raise BadInput(f"--vectors: the column {vectors!r} is taken for the text or the label")
+        raise BadInput(
+            f"--vectors: the column {vectors!r} is taken for the text or the label; name the one"
+            " that has a list of numbers in every row"
+        )
     if source is not None and files:
         raise BadInput("a corpus comes from files (--train) or from a source (--from), not both")
     problems = Problems(most=most_rejects)

@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterator
 
 from calibkit.corpora.files import SourceFile, text_lines
-from calibkit.corpora.validation import FileProblem, Limits, Row, label_text
-from calibkit.errors import unknown_name
+from calibkit.corpora.validation import FileProblem, Limits, Row, label_text, no_column
 
 
 def jsonl_rows(
@@ -45,10 +44,8 @@ def jsonl_rows(
             continue
         missing = [key for key in keys if key not in found]
         if missing and is_first:
-            raise FileProblem(
-                f"{source.place}:{line}: {unknown_name('key', missing[0], map(str, found))}; keys:"
-                f" {', '.join(map(str, found))[:300]}; choose one with {keys[missing[0]]}"
-            )
+            what = no_column("key", missing[0], found, keys[missing[0]])
+            raise FileProblem(f"{source.place}:{line}: {what}")
         is_first = False
         if missing:
             yield Row(line, None, None, f"no key {missing[0]!r}")

@@ -11,8 +11,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from calibkit.corpora.files import SourceFile, open_bytes
-from calibkit.corpora.validation import Block, FileProblem, Limits, Row, label_text, naming
-from calibkit.errors import unknown_name
+from calibkit.corpora.validation import (
+    Block,
+    FileProblem,
+    Limits,
+    Row,
+    label_text,
+    naming,
+    no_column,
+)
 
 _BATCH = 2048
 
@@ -83,10 +90,7 @@ def check_columns(place: str, schema: Any, columns: dict[str, str]) -> None:
 
     for option, name in columns.items():
         if schema.names.count(name) != 1:
-            raise FileProblem(
-                f"{place}: {unknown_name('column', name, schema.names)}; columns:"
-                f" {', '.join(schema.names)[:300]}; choose one with {option}"
-            )
+            raise FileProblem(f"{place}: {no_column('column', name, schema.names, option)}")
     text = columns["--text-column"]
     kind = schema.field(text).type
     if pa.types.is_dictionary(kind):

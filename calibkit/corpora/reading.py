@@ -70,7 +70,7 @@ def find_corpus(con: DuckDBPyConnection, name: str) -> Corpus:
             "corpus",
             name,
             known,
-            f"; `calibkit ingest {name} --train FILE --valid FILE --test FILE` makes it",
+            f"(`calibkit ingest {name} --train FILE --valid FILE --test FILE` makes it)",
         )
     return corpus_by_id(con, found[0][0])
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from calibkit.corpora.text import clean
-from calibkit.errors import BadInput, CalibkitError
+from calibkit.errors import BadInput, CalibkitError, nearest
 
 SHOWN = 20
 """How many problems an error lists."""
@@ -36,6 +36,17 @@ class Limits:
 
 class FileProblem(BadInput):
     """Something that makes the whole file unusable, whatever is done with bad rows."""
+
+
+def no_column(what: str, wanted: str, found: Iterable[str], option: str) -> str:
+    """Return the message for a file without the column (or key) that ``option`` chooses."""
+    names = [str(name) for name in found]
+    near = nearest(wanted, names)
+    meant = f" (did you mean {near!r}?)" if near is not None else ""
+    return (
+        f"no {what} is called {wanted!r}{meant}; {what}s: {', '.join(names)[:300]}; "
+        f"choose one with {option}"
+    )
 
 
 def check_name(name: str) -> None:

@@ -108,9 +108,20 @@ def _problems(cls: type[AnyPolicy], details: ErrorDetails) -> Iterator[Parameter
     elif kind == "too_short":
         message = f"{parameter} is empty; it must have at least one entry"
     else:
-        rule = details["msg"].removeprefix("Input should be ")
-        message = f"{parameter} is {found!r}; it must be {rule}"
+        message = f"{parameter} is {found!r}; it must be {_rule(cls, path, details)}"
     yield ParameterProblem(path, message)
+
+
+def _rule(cls: type[AnyPolicy], path: Sequence[str | int], details: ErrorDetails) -> str:
+    """Return what a value must be, from the details of pydantic's error."""
+    kind = details["type"]
+    if kind in ("model_type", "model_attributes_type"):
+        return f"a mapping of {', '.join(_fields_at(cls, path))}, as in {{KEY: VALUE}}"
+    rules = {
+        "dict_type": "a mapping, as in {KEY: VALUE}",
+        "list_type": "a list, as in [ONE, OTHER]",
+    }
+    return rules.get(kind) or details["msg"].removeprefix("Input should be ")
 
 
 def _written(path: Sequence[str | int]) -> str:

@@ -184,7 +184,7 @@ class _Worker:
         seconds = time.perf_counter() - self.since
         if limits.seconds is not None and seconds > limits.seconds:
             message = (
-                f"it was ended after {seconds:,.0f} s; the limit is --timeout {limits.seconds:g}"
+                f"it was ended after {seconds:,.1f} s; the limit is --timeout {limits.seconds:g}"
             )
             return Failure("TimedOut", message, "")
         if limits.megabytes is not None:

@@ -56,7 +56,11 @@ def test_vectors_are_told_and_can_be_measured_between(run: Run, tmp_path: Path) 
     result = run(*store, "ingest", "more", "--train", file, "--vectors", "embedding")
     assert result.exit_code == 2
     assert "no column is called 'embedding'" in result.stderr
-    assert "columns: text, label, emb" in result.stderr
+    assert "columns: text, label, emb; choose one with --vectors" in result.stderr
+    result = run(*store, "ingest", "more", "--train", file, "--vectors", "emv")
+    assert "'emv' (did you mean 'emb'?); columns: text, label, emb; choose" in result.stderr
+    result = run(*store, "build-subset", "newz", *asked)
+    assert "did you mean 'news'? (`calibkit ingest newz --train" in result.stderr
 
 
 def test_skipped_rows_are_listed(run: Run, tmp_path: Path) -> None:
@@ -67,7 +71,7 @@ def test_skipped_rows_are_listed(run: Run, tmp_path: Path) -> None:
     assert run(*line).exit_code == 2
     skipped = run(*line, "--on-error", "skip")
     assert skipped.exit_code == 0
-    assert "1 rows could not be used and were skipped:" in skipped.stderr
+    assert "skipped 1 row that could not be used:" in skipped.stderr
     assert "t.csv:42" in skipped.stderr
 
 

@@ -62,6 +62,18 @@ def test_an_unknown_name_says_which_was_meant():
             "skewed: alpha is inf; it must be a finite number",
         ),
         ("skewed", {"alpha": "1"}, "skewed: alpha is '1'; it must be a valid number"),
+        (
+            "skewed",
+            {"weights": 5},
+            "skewed: weights is 5; it must be a mapping, as in {KEY: VALUE}",
+        ),
+        (
+            "random",
+            {"filters": 5},
+            "random: filters is 5; it must be a mapping of min_tokens, max_tokens, near_test, "
+            "duplicates, near_duplicates, as in {KEY: VALUE}",
+        ),
+        ("union", {"parts": 5}, "union: parts is 5; it must be a list, as in [ONE, OTHER]"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_value_and_what_is_allowed(name, params, message):
