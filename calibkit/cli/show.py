@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from calibkit.cli.lookup import Thing, find
 from calibkit.cli.output import Output, data_options
+from calibkit.cli.policy_record import policy
 from calibkit.cli.session import Session, pass_session
 from calibkit.cli.table import Table
 
 if TYPE_CHECKING:
     import duckdb
-    from pydantic.fields import FieldInfo
 
 Record = dict[str, Any]
 FIRST = 5
@@ -185,34 +183,6 @@ def recipe(con: duckdb.DuckDBPyConnection, thing: Thing) -> list[Record]:
     return [{**record, "runs": runs, "recipe_text": text[0] if text else None}]
 
 
-def policy(name: str) -> list[Record]:
-    """Return a policy of this installation with its parameters."""
-    from calibkit.policies import Generator, find_policy
-
-    cls = find_policy(name)
-    parameters = [
-        {
-            "parameter": parameter,
-            "type": _type_name(field.annotation),
-            "default": "required" if field.is_required() else _default(field),
-        }
-        for parameter, field in cls.model_fields.items()
-    ]
-    return [
-        {
-            "policy": name,
-            "documents": "makes them" if issubclass(cls, Generator) else "chooses them",
-            "version": _said(cls.version),
-            "nested": _said(cls.nested),
-            "uses_seed": _said(cls.uses_seed),
-            "needs": _said(cls.needs),
-            "defined_in": f"{cls.__module__}.{cls.__qualname__}",
-            "parameters": parameters,
-            "about": inspect.getdoc(cls) or "",
-        }
-    ]
-
-
 SHOWN: dict[str, Callable[[duckdb.DuckDBPyConnection, Thing], list[Record]]] = {
     "corpus": corpus,
     "subset": subset,
@@ -222,34 +192,6 @@ SHOWN: dict[str, Callable[[duckdb.DuckDBPyConnection, Thing], list[Record]]] = {
     "run": run,
     "recipe": recipe,
 }
-
-
-def _said(value: object) -> object:
-    if isinstance(value, property):
-        return "depends on the parameters"
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _default(field: FieldInfo) -> str:
-    """Return a parameter's default as it is written in recipes; a policy as its parameters."""
-    return json.dumps(
-        field.get_default(call_default_factory=True),
-        default=lambda policy: {"use": policy.name, **policy.params()},
-    )
-
-
-def _type_name(annotation: Any) -> str:
-    """Return a type without modules and validators: ``list[Policy] | None``."""
-    origin, parts = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _type_name(parts[0])
-    if origin is Literal:
-        return f"Literal[{', '.join(map(repr, parts))}]"
-    names = ["None" if part is type(None) else _type_name(part) for part in parts]
-    if origin in (Union, UnionType):
-        return " | ".join(names)
-    name = getattr(origin or annotation, "__name__", str(annotation))
-    return f"{name}[{', '.join(names)}]" if names else name
 
 
 def _records(con: duckdb.DuckDBPyConnection, query: str, identity: Any) -> list[Record]:

@@ -323,6 +323,8 @@ def test_show_finds_names_and_starts_of_ids(
         ("skewed", "weights", "dict[str, float] | None"),
         ("length-stratified", "mix", "Literal['proportional', 'equal']"),
         ("shuffle", "of_seed", "int"),
+        ("random", "filters.near_duplicates", "float | None"),
+        ("mixture", "parts[].share", "float"),
     ],
 )
 def test_show_writes_types_without_modules_and_validators(
@@ -331,6 +333,15 @@ def test_show_writes_types_without_modules_and_validators(
     (record,) = objects(run("show", policy, "--json"))
     types = {one["parameter"]: one["type"] for one in record["parameters"]}
     assert types[parameter] == type_
+
+
+def test_show_tells_the_keys_inside_a_parameter_but_not_those_of_a_nested_policy(run: Run) -> None:
+    (record,) = objects(run("show", "mixture", "--json"))
+    assert [one["parameter"] for one in record["parameters"]] == [
+        "filters", "filters.min_tokens", "filters.max_tokens", "filters.near_test",
+        "filters.duplicates", "filters.near_duplicates", "parts", "parts[].policy", "parts[].share",
+    ]  # fmt: skip
+    assert "``filters``: What is left out of the pool" in record["about"]
 
 
 def test_show_of_a_cell_has_its_evaluations_and_its_place_in_the_recipe(
