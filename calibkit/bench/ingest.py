@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 import time
 import unicodedata
 from collections import Counter, defaultdict
@@ -18,12 +19,15 @@ from calibkit.bench.isolation import CORES, own_peak_mb
 
 NAME = "bench"
 
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
 
 @dataclass(frozen=True)
 class Ingested:
     """What an ingest gave and took.
 
-    outcome: the corpus id, documents per split, duplicates, documents whose text is in test.
+    outcome: the corpus id, documents per split, duplicates, documents whose text is in test, tokens
+    of all documents.
     seconds: wall; cpu_seconds: of all threads together. loading: of the first, those for reading
     the files with their checks and for writing to the store; the others are for hashing, splits and
     ids.
@@ -44,15 +48,23 @@ def ingested(*, store: str, files: Mapping[str, str]) -> Ingested:
     from calibkit.store.connection import Store
 
     start, cpu = time.perf_counter(), time.process_time()
+    there = Store(Path(store), threads=CORES)
     with prepared(NAME, files=dict(files)) as corpus:
-        with Store(Path(store), threads=CORES).writing() as con:
+        with there.writing() as con:
             report = ingest_into(con, corpus)
         finishing = corpus.finishing
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    peak = own_peak_mb()
+    with there.reading() as con:
+        ((tokens,),) = con.execute("SELECT sum(tokens)::BIGINT FROM documents").fetchall()
     outcome = (
-        report.corpus_id, tuple(report.documents.items()), report.duplicates, report.in_test
-    )  # fmt: skip
-    return Ingested(outcome, seconds, cpu, seconds - finishing, own_peak_mb())
+        report.corpus_id,
+        tuple(report.documents.items()),
+        report.duplicates,
+        report.in_test,
+        tokens,
+    )
+    return Ingested(outcome, seconds, cpu, seconds - finishing, peak)
 
 
 def by_hand(*, files: Mapping[str, str]) -> Ingested:
@@ -68,18 +80,20 @@ def by_hand(*, files: Mapping[str, str]) -> Ingested:
     placed = _placed(rows, {"test": 0.2, "valid": 0.1}, set(files))
     seen: Counter[tuple[str, str, str]] = Counter()
     ids, by_split, texts = [], Counter[str](), defaultdict[str, Counter[str]](Counter)
+    tokens = 0
     for split, text, label in placed:
         parts = (NAME, split, label, text, str(seen[split, label, text]))
         seen[split, label, text] += 1
         ids.append("d1-" + _md5("\x1f".join(parts))[:20])
         by_split[split] += 1
         texts[split][text] += 1
+        tokens += sum(1 for _ in _TOKEN.finditer(text.lower()))
     duplicates = sum(count - 1 for counts in texts.values() for count in counts.values())
     in_test = sum(texts[split][text] for split in ("train", "valid") for text in texts["test"])
     corpus_id = content_id("corpus", [NAME, _md5("".join(sorted(ids)))])
     counts = tuple((split, by_split[split]) for split in ("train", "valid", "test"))
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-    outcome = (corpus_id, counts, duplicates, in_test)
+    outcome = (corpus_id, counts, duplicates, in_test, tokens)
     return Ingested(outcome, seconds, cpu, seconds, own_peak_mb())
 
 

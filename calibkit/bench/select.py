@@ -29,7 +29,7 @@ AGAINST = {
     "two-stage": "the same policy, ids as strings, arrays in memory, keyed in Python, id for id",
     "pool": "the same policy, ids as strings, keyed in Python, id for id",
 }
-BY_HAND = "a loop over rows in plain Python without a store: same corpus id, splits, duplicates"
+BY_HAND = "a loop over rows in plain Python, without a store: corpus id, splits, duplicates, tokens"
 
 
 @dataclass(frozen=True)
