@@ -19,7 +19,12 @@ KINDS = ("cell", "baseline", "failure", "note")
 SYNTHETIC = "synthetic"
 """The only split whose documents travel: those of a corpus come in by ingest, whole."""
 
-_NOT_FOR_FRAGMENTS = {"meta", "t_quantiles", "conflicts"}
+BY_INGEST = frozenset({"corpora", "labels", "document_vectors"})
+"""Tables that, like the documents of a corpus, are filled by ingest alone."""
+
+BOOKS = frozenset({"meta", "t_quantiles", "conflicts"})
+"""Tables that every store keeps for itself."""
+
 _DOCUMENTS_KEY = ("corpus_id", "split", "doc_id")
 
 
@@ -59,7 +64,7 @@ def read_fragment(path: Path, shapes: Mapping[str, TableShape]) -> Fragment:
     if payload.get("kind") not in KINDS or not isinstance(payload.get("rows"), dict):
         raise BadInput(f"'kind' must be one of {', '.join(KINDS)}, and 'rows' a mapping")
     fragment = Fragment(path, sha256_hex(data))
-    allowed = {n for n, shape in shapes.items() if shape.key} - _NOT_FOR_FRAGMENTS
+    allowed = {n for n, shape in shapes.items() if shape.key} - BOOKS - BY_INGEST
     for table, rows in payload["rows"].items():
         if table not in allowed:
             raise BadInput(f"no table for fragments is called {table!r}")

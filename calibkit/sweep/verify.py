@@ -27,6 +27,8 @@ MOST_TOLD = 20
 ABSENT = "absent"
 """Stands for a number whose row only one side has."""
 
+CLEAN = ", clean"
+
 Value = float | int | str | None
 Numbers = dict[str, dict[str, Value]]
 """Group (a noise level, or a quantity of the distributions) -> name of a number -> its value."""
@@ -79,7 +81,8 @@ def verify(store: Store, name: str, *, engine: Engine = "auto", tell: Tell) -> V
     numbers = different = 0
     for table, before in stored.items():
         after = _numbers(shapes[table], fresh.get(table, []))
-        for group in dict.fromkeys([*before, *after]):
+        groups = dict.fromkeys([*before, *after])
+        for group in sorted(groups, key=lambda name: not name.endswith(CLEAN)):
             pairs = _pairs(before.get(group, {}), after.get(group, {}))
             wrong = [one for one in pairs if not one.same]
             numbers += len(pairs)
@@ -122,7 +125,7 @@ def _group(row: Mapping[str, Any]) -> str:
     if "quantity" in row:
         return f"{row['quantity']} {row['pair']}"
     if row["noise_kind"] == "none":
-        return "clean"
+        return CLEAN.removeprefix(", ")
     seed = f" seed {row['noise_seed']}" if row["noise_seed"] else ""
     return f"{row['noise_kind']} {float(row['noise'])}{seed}"
 

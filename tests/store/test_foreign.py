@@ -7,9 +7,11 @@ import json
 import pytest
 
 from calibkit.errors import BadInput
-from calibkit.store import Store, query, write_fragment
+from calibkit.store import Store, query, row_counts, write_fragment
 from calibkit.store import fragments as fragments_module
+from calibkit.store.carry import CARRIED
 from calibkit.store.foreign import bring_in, fragment_folders
+from calibkit.store.payloads import BOOKS, BY_INGEST
 
 
 @pytest.fixture
@@ -121,3 +123,19 @@ def test_documents_of_a_corpus_never_come_in_by_a_fragment(store, tmp_path, spli
     assert "f1-forged.json" in text and "only have documents of the split 'synthetic'" in text
     assert query(store, "SELECT count(*) FROM documents").rows == [(0,)]
     assert json.loads((store.quarantine / "f1-forged.json").read_text())["kind"] == "note"
+
+
+@pytest.mark.parametrize("table", sorted(BY_INGEST | BOOKS))
+def test_tables_of_ingest_and_books_take_nothing_from_fragments(store, tmp_path, table):
+    payload = {"fragment": 1, "kind": "note", "rows": {table: []}}
+    write_fragment(tmp_path / "place", "f1-forged", payload)
+    (text,) = bring_in(store, tmp_path / "place").quarantined
+    assert f"no table for fragments is called '{table}'" in text
+
+
+def test_every_table_has_a_way_to_another_store(store):
+    """A table that is new: carry its rows with the cells, or say here how they travel."""
+    by_worker = {"cells", "evaluations", "baseline_evaluations", "label_evaluations"}
+    by_worker |= {"predictions", "distributions", "failures"}
+    with store.reading() as con:
+        assert set(row_counts(con)) == by_worker | set(CARRIED) | BY_INGEST | BOOKS

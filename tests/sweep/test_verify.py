@@ -32,6 +32,7 @@ def test_every_number_comes_back(finished, model, engine):
         tell=told,
     )
     assert found.same and all(one.same for one in found.comparisons)
+    assert found.comparisons[0].what == "evaluations, clean: documents"
     assert found.changed == {}
     cell = found.origin.cell_id
     for table, per_row in (("label_evaluations", 4), ("predictions", 60), ("distributions", 8)):
