@@ -22,13 +22,13 @@ def timed_store(study_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The study, whose 8 cells of 1.5 s each were all measured earlier."""
     import sys
 
+    from calibkit.sweep.run import RunReport
+
     with study_store.writing() as con:
         con.execute("UPDATE cells SET stages = ?", [json.dumps({"calibrate": 0.25, "evaluate": 1})])
 
     def nothing_to_do(*args: Any, **options: Any) -> Any:
-        return SimpleNamespace(
-            measured=0, done=8, failed=0, missing=0, planned=8, seconds=0.1, conflicts=0
-        )
+        return RunReport(measured=0, done=8, failed=0, missing=0, planned=8, asked=8, seconds=0.1)
 
     monkeypatch.setitem(sys.modules, "calibkit.sweep.run", SimpleNamespace(run=nothing_to_do))
     return study_store
