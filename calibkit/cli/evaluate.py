@@ -295,10 +295,11 @@ def _show_plan(plan: Plan, output: Output) -> None:
         f" {counts['failed']:,} failed, {counts['missing']:,} missing"
     )
     to_do = plan.to_do()
-    points = [cell.point for cell in to_do]
     levels = len(plan.recipe.measure.levels)
     models = len({name for cell in to_do for name in cell.models()})
-    subsets = len({(point.policy, point.size, point.seed) for point in points})
+    subsets = len(
+        {(c.point.policy, c.point.size, c.point.seed, c.subset_model) for c in to_do}
+    )  # a policy that looks through a float model has one for each
     note(
         f"a run would measure {len(to_do):,} cells at {levels} noise levels each"
         f" = {levels * len(to_do):,} evaluations, from {models} float models and {subsets} subsets"
