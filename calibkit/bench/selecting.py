@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,17 @@ class Selected:
     peak_mb: float
 
 
+def _taken() -> Callable[[Sequence[str]], Selected]:
+    """Start the clocks; return what stops them and says which documents were chosen."""
+    start, cpu = time.perf_counter(), time.process_time()
+
+    def stop(ids: Sequence[str]) -> Selected:
+        seconds, of_threads = time.perf_counter() - start, time.process_time() - cpu
+        return Selected(ordered_hash(ids), seconds, of_threads, own_peak_mb())
+
+    return stop
+
+
 def in_store(
     *,
     store: str,
@@ -55,7 +66,7 @@ def in_store(
     features: .npy file of each array that policies may need, left on disk until it is used.
     """
     made = _policy(policy, params)
-    start, cpu = time.perf_counter(), time.process_time()
+    taken = _taken()
     there = Store(Path(store), threads=CORES)
     with there.reading() as con:
         corpus = find_corpus(con, NAME)
@@ -65,8 +76,7 @@ def in_store(
     if not ids:
         pool = whole_pool(Library(there, corpus, 1.0), SPLIT).with_arrays(**_mapped(made, features))
         ids = pool.ids(select(made, pool, size, Draw(seed)))
-    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-    return Selected(ordered_hash(ids), seconds, cpu, own_peak_mb())
+    return taken(ids)
 
 
 def in_python(
@@ -80,11 +90,10 @@ def in_python(
 ) -> Selected:
     """Choose from a pool that is read whole, ids as strings and arrays in memory."""
     made = _policy(policy, params)
-    start, cpu = time.perf_counter(), time.process_time()
+    taken = _taken()
     pool = _in_memory(store, made, features)
     ids = pool.ids(select(made, pool, size, Draw(seed)))
-    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-    return Selected(ordered_hash(ids), seconds, cpu, own_peak_mb())
+    return taken(ids)
 
 
 def losses(
