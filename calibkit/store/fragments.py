@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,13 @@ from calibkit.identity import sha256_hex
 from calibkit.store.comparison import Conflict, compare_with_stored, record
 from calibkit.store.connection import Store
 from calibkit.store.files import safe_name, sync_folder, write_whole
-from calibkit.store.payloads import Fragment, check_payload, fragment_shapes, read_fragment
+from calibkit.store.payloads import (
+    Fragment,
+    check_payload,
+    fragment_shapes,
+    in_batches,
+    read_fragment,
+)
 from calibkit.store.rows import TableShape, plain, quoted, typed_rows
 
 log = logging.getLogger(__name__)
@@ -114,7 +120,7 @@ def merge(store: Store, folder: Path | None = None) -> MergeReport:
         store.require_space(2 * sum(path.stat().st_size for path in waiting))
         with store.transaction() as con:
             shapes = fragment_shapes(con)
-        for paths in _in_batches(waiting):
+        for paths in in_batches(waiting, _BYTES_AT_ONCE):
             report += _merge_batch(store, shapes, paths)
         for place in (store.merged, store.quarantine, store.fragments):
             if place.exists():
@@ -147,19 +153,6 @@ def _size(path: Path) -> int | None:
 def _waiting(folder: Path) -> list[Path]:
     files = (p for p in folder.glob("*.json") if not p.name.startswith("."))
     return sorted(p for p in files if p.is_file())
-
-
-def _in_batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    batch: list[Path] = []
-    size = 0
-    for path in paths:
-        batch.append(path)
-        size += path.stat().st_size
-        if size >= _BYTES_AT_ONCE:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _merge_batch(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
@@ -11,7 +10,7 @@ from calibkit.errors import BadInput
 from calibkit.store.comparison import compare_with_stored
 from calibkit.store.connection import Store
 from calibkit.store.garbage import Waste
-from calibkit.store.payloads import Fragment, fragment_shapes, read_fragment
+from calibkit.store.payloads import Fragment, fragment_shapes, in_batches, read_fragment
 from calibkit.store.rows import TableShape, quoted, typed_rows
 
 _BYTES_AT_ONCE = 32 << 20
@@ -27,7 +26,7 @@ def merged_waste(store: Store) -> tuple[list[Waste], list[str]]:
     told: list[str] = []
     with store.reading() as con:
         shapes = fragment_shapes(con)
-        for paths in _in_batches(sorted(store.merged.glob("[!.]*.json"))):
+        for paths in in_batches(sorted(store.merged.glob("[!.]*.json")), _BYTES_AT_ONCE):
             whole: list[Fragment] = []
             for path in paths:
                 try:
@@ -74,16 +73,3 @@ def _lacking(
         for conflict in compare_with_stored(con, shape, present):
             lacking.setdefault(conflict.fragment, f"the store has other numbers of {table}")
     return lacking
-
-
-def _in_batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    batch: list[Path] = []
-    size = 0
-    for path in paths:
-        batch.append(path)
-        size += path.stat().st_size
-        if size >= _BYTES_AT_ONCE:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -74,3 +74,17 @@ def read_fragment(path: Path, shapes: Mapping[str, TableShape]) -> Fragment:
             raise BadInput(f"'rows.documents' may only have documents of the split {SYNTHETIC!r}")
         fragment.rows[table] = [shapes[table].texts(row) for row in rows]
     return fragment
+
+
+def in_batches(paths: Iterable[Path], most_bytes: int) -> Iterator[list[Path]]:
+    """Yield the files in order, in lists that just reach ``most_bytes``; the last may not."""
+    batch: list[Path] = []
+    size = 0
+    for path in paths:
+        batch.append(path)
+        size += path.stat().st_size
+        if size >= most_bytes:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
