@@ -13,7 +13,7 @@ from calibkit.identity import keyed_generator
 from calibkit.policies.draw import Draw
 from calibkit.policies.generators import Generator, Made, Source, make
 from calibkit.policies.pool import Pool
-from calibkit.policies.registry import find_policy, make_policy
+from calibkit.policies.registry import AnyPolicy, find_policy, make_policy
 
 SIZES = (1, 16, 64)
 SEEDS = (0, 1, 2)
@@ -92,15 +92,20 @@ def check_declaration(generator: Generator, pool: Pool, source: Source) -> None:
 
 def check_parameters(generator: Generator, pool: Pool, source: Source) -> None:
     """Parameters are JSON, give the same generator back, and unknown ones are refused."""
-    params = generator.params()
-    again = make_policy(generator.name, json.loads(json.dumps(params)))
-    _expect(again == generator, generator, f"is not what its own parameters make: {params}")
+    wrong = wrong_with_parameters(generator)
+    _expect(not wrong, generator, wrong)
+
+
+def wrong_with_parameters(choice: AnyPolicy) -> str:
+    """Return what is wrong with how a policy or generator takes parameters, or nothing."""
+    params = choice.params()
+    if make_policy(choice.name, json.loads(json.dumps(params))) != choice:
+        return f"is not what its own parameters make: {params}"
     try:
-        make_policy(generator.name, {**params, "no_such_parameter": 1})
+        make_policy(choice.name, {**params, "no_such_parameter": 1})
     except BadInput as error:
-        _expect("no_such_parameter" in str(error), generator, "does not name the wrong parameter")
-    else:
-        _expect(False, generator, "accepts a parameter that it does not have")
+        return "" if "no_such_parameter" in str(error) else "does not name the unknown parameter"
+    return "accepts a parameter that it does not have"
 
 
 def check_made(generator: Generator, pool: Pool, source: Source) -> None:
