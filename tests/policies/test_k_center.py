@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -170,7 +167,7 @@ def test_256_of_4000_take_less_than_half_a_second():
     assert min(seconds) < 0.5
 
 
-def test_one_and_two_threads_choose_the_same():
+def test_one_two_and_four_threads_choose_the_same(printed):
     code = """
 import hashlib, numpy as np
 from calibkit.policies import Draw, KCenter, Pool
@@ -183,16 +180,4 @@ pool = Pool(tuple(f"d{i:04}" for i in range(700)), ("x",) * 700, np.ones(700), {
 rows = KCenter().pick(pool, 128, Draw(0))
 print(hashlib.sha256(vectors.tobytes()).hexdigest(), rows.tolist())
 """
-    answers = set()
-    for threads in ("1", "2"):
-        limits = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, **limits},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=300,
-        )
-        answers.add(done.stdout)
-    assert len(answers) == 1
+    assert printed(code)
