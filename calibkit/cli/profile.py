@@ -144,6 +144,6 @@ def _caption(found: StoredSubset, card: Card) -> str:
     return (
         f"{card.subset_id}: {found.size:,} documents; random = {card.draws:,} draws of as many from"
         f" {card.pool} of {found.corpus.name}{share}{under}\n"
-        "bad = outside on the side on which a subset is worse off; a tenth of the metrics are"
-        " outside by chance\n"
+        "bad = outside on the side that stands for the pool less well (what it costs: view"
+        " card_vs_drop); a tenth of the metrics are outside by chance\n"
     )

@@ -1340,7 +1340,7 @@ COMMENT ON COLUMN card_vs_drop.rank IS
     'Share of the random draws that are below value, equal ones counted half, in [0, 1].';
 COMMENT ON COLUMN card_vs_drop.verdict IS 'low, inside or high: where value is beside low and high.';
 COMMENT ON COLUMN card_vs_drop.is_bad IS
-    'Whether it is on the side of the random draws on which a subset is worse off.';
+    'Whether it is on the side of the random draws on which a subset stands for its pool less well.';
 COMMENT ON COLUMN card_vs_drop.accuracy IS 'Accuracy of the cell on clean documents, in [0, 1].';
 COMMENT ON COLUMN card_vs_drop.float_accuracy IS 'Accuracy of the float model, in [0, 1].';
 COMMENT ON COLUMN card_vs_drop.accuracy_drop IS

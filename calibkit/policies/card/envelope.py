@@ -34,7 +34,7 @@ class Line:
     site: an activation site, or '' for the mean over sites and for what has none. low, median,
     high: the 5th, 50th and 95th percentile over the draws. rank: share of the draws below the
     value, equal ones counted half. verdict: inside, low or high. is_bad: whether that is the side
-    on which a subset is worse off. What is None is not defined, for ``reason``.
+    on which a subset stands for its pool less well. What is None is not defined, for ``reason``.
     """
 
     metric: str

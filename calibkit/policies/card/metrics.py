@@ -16,7 +16,8 @@ from calibkit.policies.draw import Rows
 class Metric:
     """One line of a card.
 
-    bad: on which side of the random draws a subset is worse off; '' where neither is. harmful:
+    bad: on which side of the random draws a subset stands for its pool less well; '' where
+    neither is; that it loses accuracy is not said. harmful:
     whether any value above 0 is bad, however many random draws share it. needs: what must be known
     of the documents. by_site: whether there is one value per activation site. low, high: what a
     value below or above those of random draws means, as part of a sentence.
