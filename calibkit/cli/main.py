@@ -20,6 +20,7 @@ COMMANDS = {
     "build-subset": "calibkit.cli.build_subset:build_subset",
     "profile": "calibkit.cli.profile:profile",
     "evaluate": "calibkit.cli.evaluate:evaluate",
+    "watch": "calibkit.cli.watch:watch",
     "sql": "calibkit.cli.sql:sql",
     "list": "calibkit.cli.list_:list_",
     "show": "calibkit.cli.show:show",

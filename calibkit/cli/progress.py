@@ -37,9 +37,12 @@ class Watcher(Protocol):
 
 def watcher() -> Watcher:
     """Return a live display if stderr is a terminal, plain lines otherwise."""
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        return Live()
-    return Lines()
+    return Live() if is_live_terminal() else Lines()
+
+
+def is_live_terminal() -> bool:
+    """Say whether stderr is a terminal that can redraw."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def duration(seconds: float) -> str:

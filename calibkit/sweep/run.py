@@ -17,6 +17,7 @@ from calibkit.store.presence import in_use
 from calibkit.sweep.card_phase import CardCounts, make_cards
 from calibkit.sweep.executors import NO_LIMITS, Executor, Limits, Serial
 from calibkit.sweep.jobs import Engine
+from calibkit.sweep.live import broadcasting
 from calibkit.sweep.local import Local
 from calibkit.sweep.phases import Manner, Sweep
 from calibkit.sweep.plan import Shard, check_labels, plan
@@ -83,28 +84,31 @@ def run(
     for problem in before.problems:
         watcher.note(problem)
     plan(store, recipe, limit_documents=limit_documents, where=where)  # refuse before any work
-    watcher.phase("corpus", 1)
-    corpus, notes = ensure_corpus(store, recipe.corpus.name, recipe.corpus.source)
-    for text in notes:
-        watcher.note(text)
-    watcher.step(f"{corpus.name}: {sum(corpus.documents.values()):,} documents")
-    check_labels(recipe, corpus)
-    planned = plan(
-        store, recipe, limit_documents=limit_documents, where=where, shard=shard, again=again
-    )
-    how = Manner(engine, deadline, limits, fail_fast=fail_fast, train=train, again=again)
-    sweep = Sweep(store, recipe, corpus, planned, watcher, how, workers=workers)
-    sweep.ledger.register()
-    measured = 0
-    if where is not None and not planned.wanted:
-        watcher.note(f"--where {where!r} selects none of the recipe's {len(planned.cells):,} cells")
-    if planned.to_do():
-        pool: Executor = Serial(WORK) if executor == "serial" else Local(WORK, workers)
-        with in_use(store), pool, sweep.ledger.merging(with_notes=shard is not None):
-            measured = sweep.measure(pool)
-    else:
-        with in_use(store), sweep.ledger.merging(with_notes=shard is not None):
-            sweep.cards = make_cards(sweep, (), {}, {})
+    with broadcasting(watcher, store, recipe.name, recipe.id(limit_documents), workers) as told:
+        told.phase("corpus", 1)
+        corpus, notes = ensure_corpus(store, recipe.corpus.name, recipe.corpus.source)
+        for text in notes:
+            told.note(text)
+        told.step(f"{corpus.name}: {sum(corpus.documents.values()):,} documents")
+        check_labels(recipe, corpus)
+        planned = plan(
+            store, recipe, limit_documents=limit_documents, where=where, shard=shard, again=again
+        )
+        how = Manner(engine, deadline, limits, fail_fast=fail_fast, train=train, again=again)
+        sweep = Sweep(store, recipe, corpus, planned, told, how, workers=workers)
+        sweep.ledger.register()
+        measured = 0
+        if where is not None and not planned.wanted:
+            told.note(
+                f"--where {where!r} selects none of the recipe's {len(planned.cells):,} cells"
+            )
+        if planned.to_do():
+            pool: Executor = Serial(WORK) if executor == "serial" else Local(WORK, workers)
+            with in_use(store), pool, sweep.ledger.merging(with_notes=shard is not None):
+                measured = sweep.measure(pool)
+        else:
+            with in_use(store), sweep.ledger.merging(with_notes=shard is not None):
+                sweep.cards = make_cards(sweep, (), {}, {})
     after = plan(store, recipe, limit_documents=limit_documents)
     asked = [cell for cell in after.cells if cell.ordinal in planned.wanted]
     counts = after.counts
