@@ -1,7 +1,7 @@
 """Policies: ways to choose calibration documents from a pool. Arrays in, row numbers out."""
 
 from calibkit.policies.activation_match import ActivationMatch
-from calibkit.policies.base import Policy, select
+from calibkit.policies.base import Policy, foreseen, select
 from calibkit.policies.bit_chain import BitChain
 from calibkit.policies.by_length import LengthStratified, Longest, Shortest
 from calibkit.policies.certainty import Disagreement, Margin
@@ -88,6 +88,7 @@ __all__ = [
     "TokenCoverage",
     "Union",
     "find_policy",
+    "foreseen",
     "make",
     "make_policy",
     "parameter_problems",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from calibkit.errors import BadInput, Infeasible
+from calibkit.errors import BadInput, Infeasible, UnknownName
 from calibkit.policies.draw import Draw, Rows
 from calibkit.policies.filters import Filters
 from calibkit.policies.pool import Pool
@@ -106,6 +108,40 @@ class Policy(Choice):
         Raises Infeasible, with the numbers, when the pool cannot give them.
         """
 
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return what is open about whether ``pick`` could give the documents; empty: it could.
+
+        Raises Infeasible where it could not. The pool has labels and lengths, and perhaps arrays;
+        nothing is computed for this. Features that are all alike are not foreseen. By default it
+        picks, where everything that it needs is there; otherwise it only knows about the size.
+        """
+        pool.require_size(size, self.name)
+        missing = [need for need in self.needs if not pool.has(need)]
+        if missing:
+            return f"{self.name} goes by {', '.join(missing)}, which is not known yet"
+        self.pick(pool, size, draw)
+        return ""
+
+
+def foreseen(policy: Policy, pool: Pool, size: int, draw: Draw) -> str:
+    """Return what is open about whether `select` could give the documents; empty: it could.
+
+    Raises Infeasible where it surely could not, BadInput for a size below 1.
+    """
+    if policy.filters is None:
+        return policy.foresee(pool, size, draw)
+    filters, left = policy.filters, pool
+    known = filters.known_from(pool)
+    if known is not None:
+        kept = known.keep(pool)
+        require_left(policy, size, len(kept), len(pool))
+        left = pool.take(kept)
+    left.require_size(size, policy.name)
+    if known != filters:
+        return f"how many documents {filters.named()} leaves is not known yet"
+    with labels_gone(pool.label_names, f"{policy.name}: {filters.named()} leaves"):
+        return policy.without_filters().foresee(left, size, draw)
+
 
 def select(policy: Policy, pool: Pool, size: int, draw: Draw) -> Rows:
     """Return what ``policy`` picks, after checking that it kept its promises.
@@ -119,7 +155,8 @@ def select(policy: Policy, pool: Pool, size: int, draw: Draw) -> Rows:
     if policy.filters is not None:
         kept = policy.filters.keep(pool)
         require_left(policy, size, len(kept), len(pool))
-        return kept[select(policy.without_filters(), pool.take(kept), size, draw)]
+        with labels_gone(pool.label_names, f"{policy.name}: {policy.filters.named()} leaves"):
+            return kept[select(policy.without_filters(), pool.take(kept), size, draw)]
     pool.require_size(size, policy.name)
     rows = np.asarray(policy.pick(pool, size, draw))
     if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
@@ -136,6 +173,23 @@ def select(policy: Policy, pool: Pool, size: int, draw: Draw) -> Rows:
         f"the policy {policy.name!r} ({origin(type(policy))}) returned {wrong} where {size:,} "
         f"distinct rows of a pool of {len(pool):,} were asked for; this is a defect of the policy"
     )
+
+
+@contextmanager
+def labels_gone(labels: Container[str], what: str) -> Iterator[None]:
+    """Raise Infeasible for an unknown label that is one of ``labels``: it is gone, not misspelt.
+
+    what: how it came to be gone, the beginning of a sentence that ends with the label.
+    """
+    try:
+        yield
+    except UnknownName as error:
+        if error.name not in labels:
+            raise
+        raise Infeasible(
+            f"{what} no document of the label {error.name!r}; ask for another label, or for a pool "
+            "that has it"
+        ) from error
 
 
 def require_left(policy: Policy, size: int, left: int, documents: int) -> None:

@@ -39,6 +39,13 @@ class BitChain(Policy, name="bit-chain"):
         """Only the weighted draw is."""
         return self.draw == "weighted"
 
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return nothing for ``draw: pmf``, which has a place for every document."""
+        if self.draw == "pmf":
+            pool.require_size(size, self.name)
+            return ""
+        return super().foresee(pool, size, draw)
+
     def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
         """Return ``size`` rows by their number of changes."""
         pool.require_size(size, self.name)

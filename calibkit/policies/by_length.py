@@ -70,18 +70,28 @@ class LengthStratified(Policy, name="length-stratified"):
 
     def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
         """Return documents of the bins in turn, within a bin in the order of the keyed draw."""
+        bin_of, turns = self._turns(pool, size)
+        rows = np.empty(size, dtype=np.intp)
+        for number in np.unique(turns):
+            own = np.flatnonzero(bin_of == number)
+            places = turns == number
+            rows[places] = draw.first(pool, own, int(places.sum()))
+        return rows
+
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return nothing: lengths decide. Raises Infeasible where a bin is too small."""
+        self._turns(pool, size)
+        return ""
+
+    def _turns(self, pool: Pool, size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the bin of each document, and the bin whose turn it is at each place."""
         pool.require_size(size, self.name)
         bin_of = length_bins(pool.lengths, self.bins)
         counts = np.bincount(bin_of)
         shares = counts if self.mix == "proportional" else np.ones_like(counts)
         turns = label_turns({str(number): int(n) for number, n in enumerate(shares)}, size)
-        quotas = np.bincount(turns, minlength=len(counts))
-        self._require(pool, bin_of, counts, quotas)
-        rows = np.empty(size, dtype=np.intp)
-        for number in np.flatnonzero(quotas):
-            own = np.flatnonzero(bin_of == number)
-            rows[turns == number] = draw.first(pool, own, int(quotas[number]))
-        return rows
+        self._require(pool, bin_of, counts, np.bincount(turns, minlength=len(counts)))
+        return bin_of, turns
 
     def _require(
         self,

@@ -30,6 +30,12 @@ class CandidatePolicy(Policy, ABC):
 
     candidates: PositiveInt | None = None
 
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return nothing: there are enough documents, or Infeasible says how many candidates."""
+        pool.require_size(size, self.name)
+        self._count(size, len(pool))
+        return ""
+
     def keyed(self, pool: Pool, size: int, draw: Draw) -> tuple[Rows, Rows]:
         """Return the candidates' rows, rising, and all rows in the order of the keyed draw.
 

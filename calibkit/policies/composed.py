@@ -8,12 +8,21 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
-from calibkit.errors import Infeasible
+from calibkit.errors import Infeasible, UnknownName
 from calibkit.identity import share_out
-from calibkit.policies.base import Policy
+from calibkit.policies.base import Policy, foreseen, labels_gone
 from calibkit.policies.by_length import Longest
+from calibkit.policies.candidates import CandidatePolicy
 from calibkit.policies.draw import Draw, Rows
-from calibkit.policies.nested import Part, labels_in, needs_of, select_part, version_with
+from calibkit.policies.draw_plan import DrawnPolicy
+from calibkit.policies.nested import (
+    Part,
+    foresee_part,
+    labels_in,
+    needs_of,
+    select_part,
+    version_with,
+)
 from calibkit.policies.pool import Pool
 from calibkit.policies.simple import Random
 
@@ -77,12 +86,47 @@ class Mixture(Policy, name="mixture"):
         for i, count in enumerate(self.sizes(size)):
             if not count:
                 continue
-            where = f"{self.name}: parts[{i}], choosing from {len(left):,} of {len(pool):,}"
-            own = left[select_part(where, self.parts[i].policy, pool.take(left), count, draw)]
+            where = self._where(i, len(left), pool)
+            with labels_gone(pool.label_names, f"{where}: the parts before it leave"):
+                own = left[select_part(where, self.parts[i].policy, pool.take(left), count, draw)]
             chosen.append(own)
             left = np.setdiff1d(left, own, assume_unique=True)
         order = draw if self.uses_seed else replace(draw, seed=0)
         return order.shuffled(pool, np.concatenate(chosen))
+
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return the first thing that is open about a part.
+
+        Parts pick, where everything that they need is there. Behind one that cannot, a part is sure
+        of its share where it would be if all that others may take were taken from each label.
+        """
+        pool.require_size(size, self.name)
+        asked = [(i, count) for i, count in enumerate(self.sizes(size)) if count]
+        left, unsure = np.arange(len(pool)), 0  # of `left`, so many are taken as well: which?
+        opens = []
+        for i, count in asked:
+            part, there = self.parts[i].policy, pool.take(left)
+            where = (
+                f"{self.name}: parts[{i}], choosing from {len(left) - unsure:,} of {len(pool):,}"
+            )
+            there.require_size(count + unsure, where)
+            if unsure:
+                opens.append(_surely(where, part, there, count, draw, taken=unsure))
+                unsure += count
+                continue
+            with labels_gone(pool.label_names, f"{where}: the parts before it leave"):
+                opens.append(foresee_part(where, part, there, count, draw))
+                if (i, count) == asked[-1]:
+                    break
+                if all(there.has(need) for need in part.every_need):
+                    own = left[select_part(where, part, there, count, draw)]
+                    left = np.setdiff1d(left, own, assume_unique=True)
+                else:
+                    unsure = count
+        return next(filter(None, opens), "")
+
+    def _where(self, i: int, left: int, pool: Pool) -> str:
+        return f"{self.name}: parts[{i}], choosing from {left:,} of {len(pool):,}"
 
     def sizes(self, size: int) -> list[int]:
         """Return how many of ``size`` documents each part chooses."""
@@ -138,14 +182,37 @@ class Union(Policy, name="union"):
     def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
         """Return the parts' documents in turn, each document once."""
         pool.require_size(size, self.name)
-        many = len(self.parts)
-        turns = [max(0, -(-(size - i) // many)) for i in range(many)]
-        given = [self._asked(pool, i, count, draw) for i, count in enumerate(turns)]
+        given = [self._asked(pool, i, count, draw) for i, count in enumerate(self._turns(size))]
         while True:
             taken, short = taking_turns(given, size)
             if short is None:
                 return taken
             given[short] = self._more(pool, short, len(given[short]), size, draw)
+
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return the first thing that is open about a part.
+
+        A part that could give all documents is sure to have enough, whatever the others give.
+        """
+        pool.require_size(size, self.name)
+        opens = []
+        for i, part in enumerate(self.parts):
+            where = f"{self.name}: parts[{i}]"
+            if count := self._turns(size)[i]:
+                opens.append(foresee_part(where, part, pool, count, draw))
+                try:
+                    foreseen(part, pool, size, draw)
+                except Infeasible:
+                    opens.append(f"{where}: whether others give some of its documents is not known")
+        if any(opens) and all(pool.has(need) for need in self.needs):
+            self.pick(pool, size, draw)
+            return ""
+        return next(filter(None, opens), "")
+
+    def _turns(self, size: int) -> list[int]:
+        """Return how many documents each part gives if no two have one in common."""
+        many = len(self.parts)
+        return [max(0, -(-(size - i) // many)) for i in range(many)]
 
     def _more(self, pool: Pool, i: int, have: int, size: int, draw: Draw) -> Rows:
         """Return more documents of a part: half as many again, or one more if that is all."""
@@ -181,3 +248,19 @@ def taking_turns(given: list[Rows], size: int) -> tuple[Rows, int | None]:
             if len(taken) == size:
                 break
     return np.array(list(taken), dtype=np.intp), None
+
+
+def _surely(parameter: str, part: Policy, pool: Pool, size: int, draw: Draw, *, taken: int) -> str:
+    """Return what is open about a part where unknown documents are taken before; empty: nothing."""
+    unknown = f"{parameter}: what the parts before it leave is not known yet"
+    if part.filters is not None or not isinstance(part, (DrawnPolicy, CandidatePolicy)):
+        return unknown
+    rank = np.zeros(len(pool), dtype=np.int64)
+    for number in range(len(pool.label_names)):
+        own = np.flatnonzero(pool.label_ids == number)
+        rank[own] = np.arange(len(own))
+    fewest = np.flatnonzero(rank >= taken)
+    try:
+        return part.foresee(pool.take(fewest), size, draw) if len(fewest) else unknown
+    except (Infeasible, UnknownName):
+        return unknown

@@ -57,6 +57,12 @@ class DrawnPolicy(Policy, ABC):
         Raises Infeasible, with the numbers, when a label cannot give what the plan asks of it.
         """
 
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return nothing: counts of labels decide. Raises Infeasible where the plan does."""
+        pool.require_size(size, self.name)
+        self.draw_plan(pool.label_counts(), size, draw)
+        return ""
+
     def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
         """Return the rows that the plan takes, in calibration order."""
         pool.require_size(size, self.name)

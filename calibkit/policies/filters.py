@@ -55,6 +55,15 @@ class Filters(BaseModel):
         """What must be known of the documents."""
         return tuple(need for filter_, need in NEEDS.items() if getattr(self, filter_) is not None)
 
+    def known_from(self, pool: Pool) -> Self | None:
+        """Return those of the filters that can be applied to what the pool has; None for none."""
+        kept = {
+            name: value
+            for name, value in self.model_dump(exclude_none=True).items()
+            if name not in NEEDS or pool.has(NEEDS[name])
+        }
+        return type(self)(**kept) if kept else None
+
     def named(self) -> str:
         """Return the filters in words: ``min_tokens 5``."""
         return ", ".join(f"{k} {v}" for k, v in self.model_dump(exclude_none=True).items())

@@ -53,6 +53,15 @@ class Generator(Choice):
         many cannot be made.
         """
 
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return what is open about whether the documents could be made; empty: they could.
+
+        Raises Infeasible where they surely could not, BadInput for a size below 1; makes none.
+        """
+        if size < 1:
+            raise BadInput(f"{self.name}: size is {size}; it must be at least 1")
+        return f"{self.name} makes documents; whether it can is known when it does"
+
 
 class Source(Protocol):
     """What a generator may read, and have done for it."""

@@ -94,6 +94,13 @@ class MissPmf(_ByMisses, name="miss-pmf"):
     by default 0.1); what the cap takes from them goes to the others by their mass.
     """
 
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return nothing for ``never_learned: keep``, which has a place for every document."""
+        if self.never_learned == "keep":
+            pool.require_size(size, self.name)
+            return ""
+        return super().foresee(pool, size, draw)
+
     def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
         """Return each level's share from the keyed draw, shuffled together."""
         pool.require_size(size, self.name)

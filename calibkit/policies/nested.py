@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer
 
 from calibkit.errors import CalibkitError, Infeasible
-from calibkit.policies.base import Policy, select
+from calibkit.policies.base import Policy, foreseen, select
 from calibkit.policies.draw import Draw, Rows
 from calibkit.policies.pool import Pool
 from calibkit.policies.registry import (
@@ -65,6 +65,14 @@ def select_part(parameter: str, part: Policy, pool: Pool, size: int, draw: Draw)
     """Return what `select` does for one of several parts; Infeasible says which part it was."""
     try:
         return select(part, pool, size, draw)
+    except Infeasible as error:
+        raise Infeasible(f"{parameter}: {error}") from error
+
+
+def foresee_part(parameter: str, part: Policy, pool: Pool, size: int, draw: Draw) -> str:
+    """Return what `foreseen` does for one of several parts; Infeasible says which part it was."""
+    try:
+        return foreseen(part, pool, size, draw)
     except Infeasible as error:
         raise Infeasible(f"{parameter}: {error}") from error
 

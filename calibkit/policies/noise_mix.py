@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from calibkit.policies.base import select
+from calibkit.policies.base import foreseen, select
 from calibkit.policies.draw import Draw
 from calibkit.policies.generators import Generator, Made, NewDocument, PoolDocument, Source
 from calibkit.policies.nested import Part, labels_in, needs_of, version_with
@@ -81,3 +81,8 @@ class NoiseMix(Generator, name="noise-mix"):
                 label = pool.labels[int(rows[place])]
                 made[place] = NewDocument(after, label, made_from=chosen[place])
         return made
+
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return what is open about the policy that chooses."""
+        super().foresee(pool, size, draw)
+        return foreseen(self.of, pool, size, draw)

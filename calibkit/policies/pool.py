@@ -145,6 +145,10 @@ class Pool:
         counts = np.bincount(self.label_ids, minlength=len(self.label_names))
         return {name: int(n) for name, n in zip(self.label_names, counts, strict=True)}
 
+    def has(self, need: str) -> bool:
+        """Say whether what a policy may need is there: an array, or ``tokens``."""
+        return need in self.arrays or (need == "tokens" and self.tokens is not None)
+
     def need(self, name: str, policy: str) -> NDArray[Any]:
         """Return the array ``name``, or raise Infeasible saying how to come by it."""
         if name not in self.arrays:

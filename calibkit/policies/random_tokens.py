@@ -57,6 +57,11 @@ class RandomTokens(Generator, name="random-tokens"):
             made.append(NewDocument(source.text([types[int(row)] for row in drawn]), label))
         return made
 
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return nothing: it makes as many documents as are asked for."""
+        super().foresee(pool, size, draw)
+        return ""
+
     def _chances(self, pool: Pool, types: int) -> NDArray[np.int64]:
         """Return the weight of each type, int64 (types,)."""
         if self.draw == "uniform":

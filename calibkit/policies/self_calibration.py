@@ -51,3 +51,8 @@ class SelfCalibration(Generator, name="self-calibration"):
         seeds = draw.about(f"{draw.purpose}-write").seeds(names)
         texts = source.write(labels, seeds, temperature=self.temperature, top_p=self.top_p)
         return [NewDocument(text, label) for text, label in zip(texts, labels, strict=True)]
+
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return nothing: it writes as many documents as are asked for."""
+        super().foresee(pool, size, draw)
+        return ""

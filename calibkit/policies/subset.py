@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import NonNegativeInt
 
 from calibkit.errors import Infeasible
-from calibkit.policies.base import Policy, select
+from calibkit.policies.base import Policy, foreseen, select
 from calibkit.policies.draw import Draw, Rows
 from calibkit.policies.nested import Part, labels_in, needs_of, version_with
 from calibkit.policies.pool import Pool
@@ -80,6 +80,10 @@ class Shuffle(Policy, name="shuffle"):
     def labels_named(self) -> tuple[tuple[str, str], ...]:
         """Return the labels that the other policy's parameters mention."""
         return labels_in("of", self.of)
+
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return what is open about the other policy."""
+        return foreseen(self.of, pool, size, Draw(self.of_seed, draw.purpose))
 
     def pick(self, pool: Pool, size: int, draw: Draw) -> Rows:
         """Return the other policy's documents in the order of the keyed draw."""

@@ -51,6 +51,12 @@ class TokenBudget(Policy, name="token-budget"):
         chosen, tilted = _tilted(keys, pool.lengths, size, budget)
         return draw.shuffled(pool, _exchanged(chosen, tilted, pool.lengths, budget))
 
+    def foresee(self, pool: Pool, size: int, draw: Draw) -> str:
+        """Return nothing: lengths decide. Raises Infeasible for a budget that cannot be met."""
+        pool.require_size(size, self.name)
+        self.budget(pool, size)
+        return ""
+
     def budget(self, pool: Pool, size: int) -> int:
         """Return the most tokens that ``size`` documents may have together.
 
