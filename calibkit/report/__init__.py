@@ -1,0 +1,1 @@
+"""What was found, for people: figures and pages made from what the store says."""
