@@ -1,5 +1,6 @@
 """Recipes: one YAML file that says everything that determines a set of results."""
 
+from calibkit.recipe.claims import Claim
 from calibkit.recipe.dump import dump_recipe
 from calibkit.recipe.load import load_recipe, parse_recipe
 from calibkit.recipe.recipe import (
@@ -15,6 +16,7 @@ from calibkit.recipe.recipe import (
 from calibkit.recipe.schema import recipe_schema
 
 __all__ = [
+    "Claim",
     "CorpusRef",
     "Exclusion",
     "Grid",

@@ -24,6 +24,8 @@ from calibkit.quantize.schemes import (
     unsupported,
     with_linear_rounding,
 )
+from calibkit.recipe.claim_checks import check_claims
+from calibkit.recipe.content import alike, list_at, mapping_at, some
 from calibkit.recipe.model import AXES, MOST_CELLS
 from calibkit.recipe.recipe import settings_under
 from calibkit.recipe.wording import found
@@ -42,22 +44,6 @@ def kind_of(alias: str, section: Mapping[str, Any]) -> str | None:
     """Return the model kind that an alias stands for; None when nothing says so."""
     use = section.get("use", alias if alias in KINDS else None)
     return use if isinstance(use, str) else None
-
-
-def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = document.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _entries(section: Mapping[str, Any], name: str) -> list[Any]:
-    value = section.get(name)
-    return value if isinstance(value, list) else []
-
-
-def _alike(value: Any) -> Any:
-    """Return what equal scalars share, where true is not 1; None for a list or mapping."""
-    scalar = isinstance(value, (str, int, float))
-    return (isinstance(value, bool), value) if scalar else None
 
 
 def _nothing_written(document: Mapping[str, Any]) -> Problems:
@@ -79,7 +65,7 @@ def _nothing_written(document: Mapping[str, Any]) -> Problems:
 
 
 def _corpus(document: Mapping[str, Any]) -> Problems:
-    corpus = _section(document, "corpus")
+    corpus = mapping_at(document, "corpus")
     pool, test = corpus.get("pool", "train"), corpus.get("test", "test")
     if pool == test:
         where = "pool" if "pool" in corpus else "test"
@@ -90,7 +76,7 @@ def _corpus(document: Mapping[str, Any]) -> Problems:
 
 
 def _models(document: Mapping[str, Any]) -> Problems:
-    for alias, section in _section(document, "models").items():
+    for alias, section in mapping_at(document, "models").items():
         if not isinstance(section, Mapping):
             continue
         path: Path = ("models", alias)
@@ -115,7 +101,7 @@ def _models(document: Mapping[str, Any]) -> Problems:
 
 
 def _policies(document: Mapping[str, Any]) -> Problems:
-    for alias, section in _section(document, "policies").items():
+    for alias, section in mapping_at(document, "policies").items():
         if not isinstance(section, Mapping) or not isinstance(section.get("use"), str):
             continue
         params = {key: value for key, value in section.items() if key != "use"}
@@ -129,19 +115,19 @@ def _policies(document: Mapping[str, Any]) -> Problems:
 def _repeated(values: Any, path: Path) -> Problems:
     seen: set[Any] = {None}
     for index, value in enumerate(values if isinstance(values, list) else []):
-        alike = _alike(value)
-        if alike is not None and alike in seen:
+        known = alike(value)
+        if known is not None and known in seen:
             yield (*path, index), f"{found(value)} stands twice in this list"
-        seen.add(alike)
+        seen.add(known)
 
 
 def _grid(document: Mapping[str, Any]) -> Problems:
-    grid = _section(document, "grid")
+    grid = mapping_at(document, "grid")
     for axis in AXES:
         yield from _repeated(grid.get(axis), ("grid", axis))
     for axis, section in (("model", "models"), ("policy", "policies")):
-        aliases = _section(document, section)
-        for index, name in enumerate(_entries(grid, axis)):
+        aliases = mapping_at(document, section)
+        for index, name in enumerate(list_at(grid, axis)):
             if isinstance(name, str) and aliases and name not in aliases:
                 message = unknown_name(f"{axis} of this recipe", name, aliases)
                 yield ("grid", axis, index), message
@@ -160,14 +146,14 @@ def _scheme_settings(values: Mapping[str, Any]) -> SchemeSettings:
 
 
 def _quantize(document: Mapping[str, Any]) -> Problems:
-    settings = _scheme_settings(_section(document, "quantize"))
+    settings = _scheme_settings(mapping_at(document, "quantize"))
     schemes = {
         alias: _scheme_settings(section)
-        for alias, section in _section(document, "schemes").items()
+        for alias, section in mapping_at(document, "schemes").items()
         if isinstance(section, Mapping)
     }
-    models = _section(document, "models")
-    names = [name for name in _entries(_section(document, "grid"), "model") if _is_name(name)]
+    models = mapping_at(document, "models")
+    names = [name for name in list_at(mapping_at(document, "grid"), "model") if _is_name(name)]
     sections = {name: models[name] for name in names if isinstance(models.get(name), Mapping)}
     kinds = {kind_of(alias, section) for alias, section in sections.items()}
     known = tuple(kind for kind in KINDS if kind in kinds)
@@ -179,7 +165,7 @@ def _quantize(document: Mapping[str, Any]) -> Problems:
     for alias in schemes:
         if alias in PRESETS:
             yield ("schemes", alias), "this is the name of a preset; choose another alias"
-    yield from _schemes(settings, schemes, _section(document, "grid"))
+    yield from _schemes(settings, schemes, mapping_at(document, "grid"))
 
 
 def _is_name(value: Any) -> bool:
@@ -195,7 +181,7 @@ def _schemes(
     them; its rounding is looked at even where an axis replaces that too.
     """
     names: list[str | None] = []
-    for index, name in enumerate(_entries(grid, "preset")):
+    for index, name in enumerate(list_at(grid, "preset")):
         if not _is_name(name):
             continue
         if name in PRESETS or name in schemes:
@@ -205,7 +191,7 @@ def _schemes(
             yield ("grid", "preset", index), unknown_name("preset or scheme", name, known)
     roundings = [
         (index, value)
-        for index, value in enumerate(_entries(grid, "rounding"))
+        for index, value in enumerate(list_at(grid, "rounding"))
         if "rounding" in _scheme_settings({"rounding": value}).model_fields_set
     ]
     said: set[tuple[Path, str]] = set()
@@ -228,8 +214,8 @@ def _schemes(
 
 
 def _exclude(document: Mapping[str, Any]) -> Problems:
-    grid = _section(document, "grid")
-    for index, entry in enumerate(_entries(document, "exclude")):
+    grid = mapping_at(document, "grid")
+    for index, entry in enumerate(list_at(document, "exclude")):
         if not isinstance(entry, Mapping):
             continue
         path: Path = ("exclude", index)
@@ -243,19 +229,17 @@ def _exclude(document: Mapping[str, Any]) -> Problems:
                 continue
             if not isinstance(grid[axis], list):
                 continue
-            there = {_alike(one) for one in grid[axis]}
+            there = {alike(one) for one in grid[axis]}
             for position, wanted in enumerate(value if isinstance(value, list) else [value]):
-                if wanted is not None and _alike(wanted) not in there:
+                if wanted is not None and alike(wanted) not in there:
                     at = (*path, axis, position) if isinstance(value, list) else (*path, axis)
-                    has = ", ".join(str(one) for one in grid[axis][:12])
-                    more = ", ..." if len(grid[axis]) > 12 else ""
-                    said = f"grid.{axis} has no {found(wanted)}; it has {has}{more}"
+                    said = f"grid.{axis} has no {found(wanted)}; it has {some(grid[axis])}"
                     yield at, f"matches nothing: {said}"
 
 
 def _count(document: Mapping[str, Any]) -> Problems:
-    grid = _section(document, "grid")
-    axes = {axis: _entries(grid, axis) for axis in AXES if axis in grid}
+    grid = mapping_at(document, "grid")
+    axes = {axis: list_at(grid, axis) for axis in AXES if axis in grid}
     if not all(axes.values()) or not {"model", "policy", "size", "seed", "bits"} <= set(axes):
         return
     positions = math.prod(len(values) for values in axes.values())
@@ -265,7 +249,7 @@ def _count(document: Mapping[str, Any]) -> Problems:
             f"{positions:,} cells are more than the {MOST_CELLS:,} that a recipe may ask for",
         )
         return
-    entries = [entry for entry in _entries(document, "exclude") if isinstance(entry, Mapping)]
+    entries = [entry for entry in list_at(document, "exclude") if isinstance(entry, Mapping)]
     tests = [{a: v if isinstance(v, list) else [v] for a, v in e.items()} for e in entries if e]
     left = (
         not any(all(at.get(a) in values for a, values in test.items()) for test in tests)
@@ -276,8 +260,8 @@ def _count(document: Mapping[str, Any]) -> Problems:
 
 
 def _measure(document: Mapping[str, Any]) -> Problems:
-    measure = _section(document, "measure")
-    noise = _section(measure, "noise")
+    measure = mapping_at(document, "measure")
+    noise = mapping_at(measure, "noise")
     for kind, levels in noise.items():
         if kind not in noise_kinds():
             yield ("measure", "noise", kind), unknown_name("noise kind", kind, noise_kinds())
@@ -295,4 +279,5 @@ _CHECKS: tuple[Callable[[Mapping[str, Any]], Problems], ...] = (
     _exclude,
     _count,
     _measure,
+    check_claims,
 )

@@ -9,6 +9,7 @@ import yaml
 
 from calibkit.models.settings import settings_from
 from calibkit.quantize.schemes import SchemeSettings
+from calibkit.recipe.claims import USUAL_FAMILY, Claim
 from calibkit.recipe.recipe import ModelChoice, PolicyChoice, Recipe
 from calibkit.recipe.yaml_source import plain_value
 
@@ -80,7 +81,25 @@ def recipe_document(recipe: Recipe) -> dict[str, Any]:
         "documents": "all" if measure.documents is None else measure.documents,
         **({"card": measure.card} if measure.card != "none" else {}),
     }
+    if recipe.claims:
+        document["claims"] = [_claim(claim) for claim in recipe.claims]
     return document
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    noise: Any = claim.noise_kind if claim.noise is None else {claim.noise_kind: claim.noise}
+    optional = {
+        "family": claim.family if claim.family != USUAL_FAMILY else None,
+        "compare": {claim.axis: [claim.a, claim.b]} if claim.axis is not None else None,
+        "where": dict(claim.where) or None,
+        "measure": claim.measure,
+        "noise": noise if claim.noise_kind != "none" else None,
+        "expect": claim.expect,
+        "by": claim.by or None,
+        "within": claim.within,
+    }
+    written = {key: value for key, value in optional.items() if value is not None}
+    return {"id": claim.id, "says": claim.says, **written}
 
 
 def _model(choice: ModelChoice) -> dict[str, Any]:

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from calibkit.errors import BadInput, RecipeError, nearest
 from calibkit.models.settings import KINDS, settings_from
 from calibkit.policies import make_policy
 from calibkit.recipe.checks import check, kind_of
-from calibkit.recipe.model import AXES, ModelSection, PolicySection, RecipeDocument
+from calibkit.recipe.claim_plan import undecidable
+from calibkit.recipe.claims import CLAIMED_AXES, MEASURES, Claim
+from calibkit.recipe.model import AXES, ClaimEntry, ModelSection, PolicySection, RecipeDocument
 from calibkit.recipe.recipe import (
     CorpusRef,
     Exclusion,
@@ -55,6 +57,7 @@ def parse_recipe(text: str, file: str = "recipe.yaml") -> Recipe:
     except BadInput as error:  # settings that are right one by one but not together
         raise RecipeError([f"{file}:{_line(source, 'quantize')}: {error}"]) from error
     lacking = [source.problem(("policies", a), text) for a, text in without_writers(recipe)]
+    lacking += [source.problem(("claims", n), text) for n, text in undecidable(recipe)]
     if lacking:
         raise RecipeError(_lines(file, lacking))
     return recipe
@@ -148,7 +151,7 @@ def _recipe(document: RecipeDocument, text: str) -> Recipe:
             documents=None if measure.documents == "all" else measure.documents,
             card=measure.card,
         ),
-        claims=tuple(document.claims),
+        claims=tuple(_claim(entry) for entry in document.claims),
         text=text,
     )
 
@@ -158,6 +161,35 @@ def _excluded(entry: Any) -> Iterator[tuple[str, tuple[Any, ...]]]:
         values = getattr(entry, axis)
         if values is not None:
             yield axis, tuple(values)
+
+
+def _claim(entry: ClaimEntry) -> Claim:
+    def written(section: BaseModel | None) -> dict[str, Any]:
+        values = {axis: getattr(section, axis, None) for axis in CLAIMED_AXES}
+        return {axis: value for axis, value in values.items() if value is not None}
+
+    axis, (a, b) = next(iter(written(entry.compare).items()), (None, (None, None)))
+    noise: tuple[str, float | None] = ("none", 0.0)
+    if isinstance(entry.noise, str):
+        noise = (entry.noise, None)
+    elif entry.noise is not None:
+        noise = next(iter(entry.noise.items()))
+    usual = MEASURES[entry.measure].within if entry.expect == "equal" else None
+    return Claim(
+        id=entry.id,
+        says=entry.says,
+        measure=entry.measure,
+        expect=entry.expect,
+        where=written(entry.where),
+        axis=next((known for known in CLAIMED_AXES if known == axis), None),
+        a=a,
+        b=b,
+        noise_kind=noise[0],
+        noise=noise[1],
+        by=entry.by,
+        within=usual if entry.within is None else entry.within,
+        family=entry.family,
+    )
 
 
 def _model(alias: str, section: ModelSection) -> ModelChoice:

@@ -15,6 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from calibkit.quantize.schemes import Bits, Rounding, SchemeSettings
+from calibkit.recipe.claims import USUAL_FAMILY, Expectation, MeasureName
 
 Split = Literal["train", "valid", "test"]
 Distribution = Literal["weights", "activations", "token-nll"]
@@ -53,11 +54,10 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-def _no_claims(value: Any) -> Any:
-    if value != []:
-        message = "claims are not supported by this version; leave them out or write []"
-        raise PydanticCustomError("claims", message)
-    return value
+def _pair(value: Any) -> Any:
+    if isinstance(value, list) and len(value) == 2:
+        return value
+    raise PydanticCustomError("pair", "expected two values, [A, B]")
 
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -159,6 +159,56 @@ class MeasureSection(Strict):
     under each float model of the grid as well. They change no result."""
 
 
+TextPair = Annotated[list[str], Field(min_length=2, max_length=2), BeforeValidator(_pair)]
+NumberPair = Annotated[list[int], Field(min_length=2, max_length=2), BeforeValidator(_pair)]
+Amount = Annotated[float, Field(ge=0, le=1_000_000)]
+Margin = Annotated[float, Field(gt=0, le=1_000_000)]
+
+
+class CompareSection(Strict):
+    """The two values, [A, B], of the one axis that a claim compares along."""
+
+    model: TextPair | None = None
+    policy: TextPair | None = None
+    size: NumberPair | None = None
+    bits: NumberPair | None = None
+    rounding: TextPair | None = None
+    preset: TextPair | None = None
+
+
+class WhereSection(Strict):
+    """The values of the other axes. One that is left out must have a single value in the grid."""
+
+    model: str | None = None
+    policy: str | None = None
+    size: int | None = None
+    bits: int | None = None
+    rounding: str | None = None
+    preset: str | None = None
+
+
+class ClaimEntry(Strict):
+    """A statement that is declared before it is measured; `calibkit claims` judges it."""
+
+    id: Slug
+    says: Annotated[Line, Field(min_length=1)]
+    """The claim in a sentence."""
+    family: Slug = USUAL_FAMILY
+    """Claims of one family share one error rate (Holm)."""
+    compare: CompareSection | None = None
+    """A and B; without it, the measure itself is held against 0."""
+    where: WhereSection = WhereSection()
+    measure: MeasureName
+    noise: dict[str, Level] | str | None = None
+    """Noise kind and level, as in ``{keyboard: 0.1}``; for ``noise_auc`` the kind alone."""
+    expect: Expectation
+    """How the measure of A is to that of B."""
+    by: Amount = 0.0
+    """With lower and higher: by at least so many points (hundredths; for nll: nats)."""
+    within: Margin | None = None
+    """With equal: no further apart than so many points (for nll: nats); usually 0.5 points."""
+
+
 class RecipeDocument(Strict):
     """A whole recipe."""
 
@@ -176,7 +226,8 @@ class RecipeDocument(Strict):
     grid: GridSection
     exclude: list[ExcludeEntry] = []
     measure: MeasureSection = MeasureSection()
-    claims: Annotated[list[dict[str, Any]], Field(max_length=0), BeforeValidator(_no_claims)] = []
+    claims: list[ClaimEntry] = []
+    """What the recipe is to decide; part of its text, and of the identity of nothing."""
 
 
 def keys_of(path: tuple[str | int, ...]) -> list[str] | None:
@@ -187,14 +238,18 @@ def keys_of(path: tuple[str | int, ...]) -> list[str] | None:
         "grid": GridSection,
         "exclude": ExcludeEntry,
         "measure": MeasureSection,
+        "claims": ClaimEntry,
     }
+    inner: dict[str, type[BaseModel]] = {"compare": CompareSection, "where": WhereSection}
     if path == ("quantize", "rounding") or (path[:1] == ("schemes",) and path[2:] == ("rounding",)):
         return ["linear", "gates", "embedding"]
-    depth = 2 if path[:1] == ("exclude",) else 1
+    depth = 2 if path[:1] in (("exclude",), ("claims",)) else 1
     if not path:
         model: type[BaseModel] = RecipeDocument
     elif len(path) == 2 and path[0] == "schemes":
         model = SchemeSettings
+    elif len(path) == 3 and path[0] == "claims" and path[2] in inner:
+        model = inner[str(path[2])]
     elif len(path) == depth and path[0] in sections:
         model = sections[str(path[0])]
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -17,6 +17,7 @@ from calibkit.quantize.schemes import (
     resolve,
     rounding_name,
 )
+from calibkit.recipe.claims import Claim
 from calibkit.recipe.model import CardKind, Distribution, Split
 
 
@@ -122,7 +123,8 @@ class Recipe:
     grid: Grid
     exclude: tuple[Exclusion, ...]
     measure: Measure
-    claims: tuple[Mapping[str, Any], ...] = ()
+    claims: tuple[Claim, ...] = ()
+    """What it is to decide; part of no identity."""
     text: str = field(default="", compare=False)
     """The file as it was read."""
 
@@ -153,10 +155,15 @@ class Recipe:
                     preset=preset or self.quantize.preset,
                 )
 
+    def at(self, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with its grid narrowed to one value on each of the given axes."""
+        narrow = {axis: (value,) for axis, value in values.items()}
+        return replace(self, grid=replace(self.grid, **narrow))
+
     def id(self, limit_documents: int | None = None) -> str:
         """Return the content id of what the recipe asks for, name included.
 
-        Comments, ``about``, key and list order and unused aliases are not part of it.
+        Comments, ``about``, claims, key and list order and unused aliases are not part of it.
         ``limit_documents`` is the command line's limit, which makes it another set of results.
         """
         used = sorted(set(self.grid.model))

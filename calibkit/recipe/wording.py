@@ -107,6 +107,8 @@ def _message(error: ErrorDetails, path: Path, is_key: bool) -> str:
         return f"expected a list, found {shown}" + (f"; write [{_bare(value)}]" if scalar else "")
     if kind in ("too_short", "too_long"):
         return "empty; give at least one" if kind == "too_short" else "too many entries"
+    if kind == "string_too_short":
+        return "empty; write a line of text"
     if kind == "string_too_long":
         return f"longer than {context['max_length']} characters"
     expected = {
@@ -150,7 +152,7 @@ def _literal(path: Path, value: Any, expected: str, is_key: bool) -> str:
 def _pattern(path: Path, shown: str, is_key: bool) -> str:
     if is_key:
         return f"{shown} cannot be an alias; {_ALIAS}"
-    if path == ("about",):
+    if path == ("about",) or path[-1] == "says":
         return "expected one line of text"
     if path == ("corpus", "from"):
         return f"{shown} is no source; write docstrings or hub:ORG/DATASET[:CONFIG]"

@@ -176,7 +176,7 @@ MISTAKES = [
     ("exclude: []", "exclude: [{bits: true}]",
      "18:12: exclude[0].bits: matches nothing: grid.bits has no true; it has 8, 4",
      ),
-    # measure and claims
+    # measure
     ("keyboard: [0.05, 0.10]", "keybord: [0.05, 0.10]",
      "19:19: measure.noise.keybord: no noise kind is called 'keybord'; did you mean 'keyboard'?"),
     ("[0.05, 0.10]", "[0, 0.10]", "19:30: measure.noise.keyboard[0]: level 0 is always measured "
@@ -192,8 +192,6 @@ MISTAKES = [
      "19:70: measure.documents: expected 'all' or a whole number above 0"),
     ("documents: 500", "documents: 0",
      "19:70: measure.documents: expected 'all' or a whole number above 0"),
-    ("claims: []", "claims: [{a: random, b: one-class}]", "20:1: claims: claims are not supported "
-     "by this version; leave them out or write []"),
 ]  # fmt: skip
 
 
