@@ -15,8 +15,9 @@ from typing import Any
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from calibkit.cli.table import Figure, Table, Tabular, distinct_names
+from calibkit.cli.table import Figure, Table, Tabular
 from calibkit.cli.text import one_line
+from calibkit.table import distinct_names
 
 NULL = "—"
 GAP = "  "

@@ -60,17 +60,3 @@ class Table:
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-
-def distinct_names(columns: Sequence[str]) -> list[str]:
-    """Return the column names with ``_1``, ``_2``, ... after those that occurred before."""
-    taken: set[str] = set()
-    names = []
-    for column in columns:
-        name, number = column, 0
-        while name in taken or (number and name in columns):
-            number += 1
-            name = f"{column}_{number}"
-        taken.add(name)
-        names.append(name)
-    return names

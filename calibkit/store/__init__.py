@@ -5,7 +5,8 @@ from calibkit.store.catalog import Column, Relation, relation, row_counts, table
 from calibkit.store.connection import Store, store_path
 from calibkit.store.fragments import MergeReport, merge, write_fragment
 from calibkit.store.rows import insert, pack_predictions, unpack_predictions
-from calibkit.store.sandbox import Table, query
+from calibkit.store.sandbox import query
+from calibkit.table import Table
 
 __all__ = [
     "Artefact",

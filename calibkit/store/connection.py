@@ -27,6 +27,7 @@ from calibkit.store.opening import (
     opened,
     wal_of,
 )
+from calibkit.table import Table
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,17 @@ class Store:
     def exists(self) -> bool:
         """Say whether the store file is there."""
         return self.path.exists()
+
+    def sql(self, text: str, *, timeout_s: float = 30.0, limit: int | None = None) -> Table:
+        """Return the result of one SQL statement, which can change nothing and reach no file.
+
+        Its ``df()`` and ``arrow()`` are for pandas and Arrow. limit: fetch at most so many rows.
+        Raises BadInput for SQL that fails, is not allowed or takes too long, and what ``reading``
+        raises.
+        """
+        from calibkit.store.sandbox import query
+
+        return query(self, text, timeout_s=timeout_s, limit=limit)
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -19,19 +18,11 @@ from calibkit.errors import BadInput
 from calibkit.store import migrations
 from calibkit.store.connection import Store
 from calibkit.store.opening import opened
+from calibkit.table import Table
 
 MOST_VALUES = 20_000_000
 """A result with more values than this is refused; about 2 GB of Python objects."""
 _AT_ONCE = 20_000
-
-
-@dataclass(frozen=True)
-class Table:
-    """A query's result: column names, their DuckDB types, rows of Python values."""
-
-    columns: tuple[str, ...]
-    types: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
 
 
 def query(

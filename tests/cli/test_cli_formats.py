@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from calibkit.cli import formats
 from calibkit.cli.layout import lay_out, lay_out_records, shown
-from calibkit.cli.table import Figure, Table, distinct_names
+from calibkit.cli.table import Figure, Table
 from calibkit.cli.text import one_line, printable
+from calibkit.table import distinct_names
 
 EXAMPLE = Table(
     ("name", "n", "share", "when", "mix", "good", "labels"),
