@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from calibkit.identity import canonical, content_id
@@ -127,6 +129,22 @@ class Recipe:
     """What it is to decide; part of no identity."""
     text: str = field(default="", compare=False)
     """The file as it was read."""
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recipe:
+        """Return the recipe in a file, checked; see `calibkit.recipe.load_recipe`."""
+        from calibkit.recipe.load import load_recipe
+
+        return load_recipe(Path(path))
+
+    def _repr_html_(self) -> str:
+        """Return the recipe for notebooks: its name, how many cells it asks for, its text."""
+        count = sum(1 for _ in self.cells())
+        about = f"<p>{html.escape(self.about)}</p>" if self.about else ""
+        return (
+            f"<h4>{html.escape(self.name)}: {count:,} cells</h4>{about}"
+            f"<pre>{html.escape(self.text)}</pre>"
+        )
 
     def cells(self) -> Iterator[GridPoint]:
         """Yield every cell that is not excluded; the seed changes slowest, then the model.
