@@ -103,6 +103,12 @@ def digest_of(vector: Any) -> str:
     return hashlib.md5(vector.astype("<f4").tobytes(), usedforsecurity=False).hexdigest()
 
 
+def has_vectors(con: DuckDBPyConnection, corpus: Corpus) -> bool:
+    """Say whether documents of the corpus came with vectors."""
+    query = "SELECT 1 FROM document_vectors WHERE corpus_id = ? LIMIT 1"
+    return con.execute(query, [corpus.corpus_id]).fetchone() is not None
+
+
 def vectors_of(con: DuckDBPyConnection, corpus: Corpus, ids: Sequence[str]) -> NDArray[np.float32]:
     """Return the vectors that documents came with: float32 (documents, numbers).
 

@@ -60,6 +60,18 @@ def divergence(exact: NDArray[np.float64], inexact: NDArray[np.float64]) -> NDAr
     return found.astype(np.float32)
 
 
+def require_checkpoints(need: str, called: str, epochs: int) -> None:
+    """Raise Infeasible for misses of a model that is trained for one epoch; other needs are fine.
+
+    called: the model in words.
+    """
+    if need.partition(":")[0] == "misses" and epochs < 2:
+        raise Infeasible(
+            f"{need}: {called} was trained for {epochs} epoch, and a miss is "
+            "a change between the checkpoints of two epochs; train a model for at least 2"
+        )
+
+
 def misses(features: Features, model: ModelArtefact, option: str) -> NDArray[np.int32]:
     """Return quantization misses per bit width: int32 (documents, widths + 1), see `count_misses`.
 
@@ -70,12 +82,8 @@ def misses(features: Features, model: ModelArtefact, option: str) -> NDArray[np.
 
     need = f"misses:{option}"
     widths = widths_of(need, option)
+    require_checkpoints(need, model.called, model.settings.epochs)
     epochs = kept_epochs(model.settings.epochs)
-    if len(epochs) < 2:
-        raise Infeasible(
-            f"{need}: {model.called} was trained for {model.settings.epochs} epoch, and a miss is "
-            "a change between the checkpoints of two epochs; train a model for at least 2"
-        )
 
     def compute(found: Artefact, tokens: Ragged) -> NDArray[np.int32]:
         labels = _label_numbers(features, model, found)

@@ -28,6 +28,7 @@ from calibkit.errors import BadInput
 from calibkit.identity import canonical, content_id, ordered_hash
 from calibkit.models.settings import settings_from, settings_from_dict
 from calibkit.policies import AnyPolicy, Draw, Generator, Policy, Pool, make, select
+from calibkit.policies.base import labels_gone
 from calibkit.policies.pool import needs_model
 from calibkit.policies.profile import Profile, profile
 from calibkit.store.connection import Store
@@ -111,7 +112,11 @@ class SubsetBuilder:
             model = None
         request = Request.of(policy, size, seed, model)
         found = self.found(request)
-        return found or self._keep(request, self._chosen(policy, size, seed, model))
+        if found is not None:
+            return found
+        with labels_gone(self.library.corpus.labels, f"{policy.name}: the pool has"):
+            chosen = self._chosen(policy, size, seed, model)
+        return self._keep(request, chosen)
 
     def found(self, request: Request) -> BuiltSubset | None:
         """Return what the store has for a request, or None."""
@@ -120,7 +125,7 @@ class SubsetBuilder:
         with self.library.store.reading() as con:
             row = con.execute(
                 "SELECT subset_id FROM subset_requests WHERE request_key = ?",
-                [self._request_key(request)],
+                [self.request_key(request)],
             ).fetchone()
             return None if row is None else read_subset(con, str(row[0]))
 
@@ -152,7 +157,8 @@ class SubsetBuilder:
             return as_documents(made, self.library)
         return Chosen(self.documents(pool.ids(select(policy, pool, size, Draw(seed)))))
 
-    def _request_key(self, request: Request) -> str:
+    def request_key(self, request: Request) -> str:
+        """Return the key by which the store finds what it has for a request."""
         library = self.library
         return content_id(
             "request",
@@ -205,7 +211,7 @@ class SubsetBuilder:
         corpus = self.library.corpus
         corpus_id, doc_ids = corpus.corpus_id, found.documents.ids
         now = datetime.now(UTC).replace(tzinfo=None)
-        key, params = self._request_key(asked), canonical(asked.params)
+        key, params = self.request_key(asked), canonical(asked.params)
         request = {
             "request_key": key,
             "subset_id": subset_id,
