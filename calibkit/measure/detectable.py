@@ -118,5 +118,12 @@ def beyond(critical: float, df: float, distance: float) -> float:
 def _estimated_spread(df: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from scipy.special import gammaincinv
 
-    nodes, weights = np.polynomial.legendre.leggauss(256)
+    nodes, weights = _nodes()
     return np.sqrt(2 * gammaincinv(df / 2, (nodes + 1) / 2) / df), weights / 2
+
+
+@functools.cache
+def _nodes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the 256 places and weights, an eigenvalue problem, solved once."""
+    places, weights = np.polynomial.legendre.leggauss(256)
+    return places, weights
