@@ -97,8 +97,11 @@ def intervals(
         keys.append(Key("noise floor", BAND, band=True))
     with drawing():
         labels = Labels.of(names)
-        decimals = decimals_for([point.value for point in points.values()], unit)
-        said = {key: _said(point, decimals, unit) for key, point in points.items()}
+        decimals = {
+            p: decimals_for([point.value for key, point in points.items() if key[0] == p], unit)
+            for p in panels
+        }
+        said = {key: _said(point, decimals[key[0]], unit) for key, point in points.items()}
         numbers = max(width_of(text, _NUMBERS) for text in said.values()) + 8
         places = placed(
             len(panels), height=_ROW * len(names), labels=labels.width,
@@ -196,7 +199,7 @@ def _alt(
     floors: Mapping[Any, float],
     unit: Unit,
     words: tuple[str, str],
-    decimals: int,
+    decimals: Mapping[Any, int],
 ) -> str:
     suffix = f" ({UNITS[unit]})" if UNITS[unit] else ""
     parts = [f"Forest plot of {what}{suffix} with intervals"]
@@ -205,13 +208,13 @@ def _alt(
         text = f"{label_of(p)}: " if panel else ""
         for side, word in zip((1, -1), words, strict=True):
             names = [
-                f"{label_of(n)} {written(point.value, decimals, unit)}"
+                f"{label_of(n)} {written(point.value, decimals[p], unit)}"
                 for n, point in mine.items()
                 if point.side == side
             ]
             text += f"{len(names)} {word}" + (f" ({listed(names, 3)})" if names else "") + ", "
         text += f"{sum(not point.side for point in mine.values())} undecided of {len(mine)}"
         if math.isfinite(number_of(floors[p])):
-            text += f", noise floor ±{written(floors[p], max(decimals, 1))}"
+            text += f", noise floor ±{written(floors[p], max(decimals[p], 1))}"
         parts.append(text)
     return ". ".join(parts) + "."

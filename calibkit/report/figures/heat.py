@@ -91,7 +91,7 @@ def heat_map(
             len(panels), height=_ROW * len(ys), labels=labels.width, across=across, width=width,
             above=tall + (26 if panel else 4), below=14, legend=_STRIP,
         )  # fmt: skip
-        sheet = Sheet(places.sheet_width, places.sheet_height)
+        sheet = Sheet(max(places.sheet_width, labels.width + 320), places.sheet_height)
         axes = sheet.axes(0, 0, sheet.width, sheet.height)
         axes.set(xlim=(0, sheet.width), ylim=(sheet.height, 0))
         axes.axis("off")
@@ -144,11 +144,11 @@ def _draw(
     middle = top + _ROW / 2
     if colour is None:
         axes.add_patch(
-            Rectangle(place, *size, facecolor="none", edgecolor=GRID, linewidth=0.8, zorder=1)
+            Rectangle(place, *size, facecolor="none", edgecolor=GRID, linewidth=0.8, clip_on=False)
         )
         axes.text(left + width / 2, middle, MISSING, ha="center", va="center", color=MUTED)
         return
-    axes.add_patch(Rectangle(place, *size, facecolor=colour, linewidth=0, zorder=1))
+    axes.add_patch(Rectangle(place, *size, facecolor=colour, linewidth=0, clip_on=False))
     style = {"va": "center", "color": text_on(colour)}
     if not half:
         axes.text(left + width / 2, middle, number, ha="center", **style)
@@ -176,7 +176,7 @@ def _strip(
         x = left + width_of(first, SMALL) + 8
         for number, colour in enumerate(colours):
             place = (x + 16 * number, top)
-            axes.add_patch(Rectangle(place, 16, 14, facecolor=colour, linewidth=0))
+            axes.add_patch(Rectangle(place, 16, 14, facecolor=colour, linewidth=0, clip_on=False))
         x += 16 * len(colours) + 8
         said = f"{written(most, decimals, unit)}   {what}"
     else:

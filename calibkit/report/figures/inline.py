@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
+from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
 from calibkit.report.figures.colours import BACKGROUND, VARIABLES
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-_FONT = re.compile(r"font: ([^;]*?)(\d[\d.]*px) [^;]*|font-family: [^;]*")
+_FONT = re.compile(r"font: (?:(?P<weight>\d+|bold) )?(?P<size>\d[\d.]*px) [^;]*")
+_FAMILY = re.compile(r"font-family: [^;]*(?:; )?")
+_DIGITS = re.compile(r"\d+\.\d{3,}")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
 _SYSTEM = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _REFERENCE = re.compile(r"url\(#([^)]*)\)")
@@ -23,11 +25,12 @@ def inlined(document: str, name: str, title: str, alt: str) -> str:
     become ``<title>`` and ``<desc>``.
     """
     root = _parsed(document)
-    _restyle(root, lambda colour: f"var({VARIABLES[colour]}, {colour})", "var(--figure-font, %s)")
+    _restyle(root, lambda colour: f"var({VARIABLES[colour]}, {colour})", "inherit")
     content = ET.tostring(root, encoding="unicode") + title + alt
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
     prefix = f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}-{digest}"
     _rename_ids(root, prefix)
+    _shorten(root)
     _describe(root, prefix, title, alt)
     width = root.get("viewBox", "0 0 0 0").split()[2]
     root.set("style", f"width: 100%; max-width: {float(width):g}px; height: auto")
@@ -40,7 +43,9 @@ def plain_colours(document: str, words: tuple[str, str]) -> str:
     Programs that draw SVG outside of a browser know no CSS variables.
     """
     root = _parsed(document)
-    _restyle(root, lambda colour: colour, "%s")
+    _restyle(root, lambda colour: colour, _SYSTEM)
+    _rename_ids(root, "figure")
+    _shorten(root)
     _describe(root, "figure", *words)
     left, top, width, height = root.get("viewBox", "0 0 0 0").split()
     root.attrib.update(width=width, height=height)
@@ -65,27 +70,55 @@ def _parsed(document: str) -> ET.Element:
     return root
 
 
-def _restyle(root: ET.Element, colour_as: Any, family_as: str) -> None:
+def _restyle(root: ET.Element, colour_as: Callable[[str], str], family: str) -> None:
+    """Set colours by role, and one font for the whole drawing."""
+
     def coloured(found: re.Match[str]) -> str:
         colour = found[0].lower()
-        return str(colour_as(colour)) if colour in VARIABLES else colour
+        return colour_as(colour) if colour in VARIABLES else colour
 
-    family = family_as % _SYSTEM
     for element in root.iter():
-        for attribute in ("style", "fill", "stroke"):
-            value = element.get(attribute)
-            if value is None:
-                continue
-            if attribute != "style":
-                element.set(attribute, _COLOUR.sub(coloured, value))
-                continue
-            value = _FONT.sub(
-                lambda found: (
-                    f"font: {found[1]}{found[2]} {family}" if found[2] else f"font-family: {family}"
-                ),
-                value,
-            )
-            element.set("style", _COLOUR.sub(coloured, value))
+        for name in ("style", "fill", "stroke"):
+            value = element.get(name)
+            if value is not None:
+                element.set(name, _COLOUR.sub(coloured, _FAMILY.sub("", _FONT.sub(_font, value))))
+    root.set("font-family", family)
+
+
+def _font(found: re.Match[str]) -> str:
+    """Keep size and weight of a font, and leave its family to the drawing."""
+    size, weight = found["size"], found["weight"]
+    return f"font-size: {size}" + (f"; font-weight: {weight}" if weight else "")
+
+
+def _shorten(root: ET.Element) -> None:
+    """Take out what does not show: groups around one thing, blank paths, digits below 0.01 px."""
+    for parent in list(root.iter()):
+        kept: list[ET.Element] = []
+        for child in parent:
+            kept += _unwrapped(child)
+        parent[:] = kept
+        parent.text = (parent.text or "").strip() or None
+    for element in root.iter():
+        element.tail = "\n" if element.tag == f"{{{_SVG}}}g" else None
+        for name, value in element.attrib.items():
+            if name in ("d", "x", "y", "transform", "width", "height", "viewBox"):
+                element.set(name, " ".join(_DIGITS.sub(_rounded, value).split()))
+        if element.get("transform", "").startswith(("rotate(-0 ", "rotate(0 ")):
+            del element.attrib["transform"]
+
+
+def _unwrapped(element: ET.Element) -> list[ET.Element]:
+    tag = element.tag.removeprefix(f"{{{_SVG}}}")
+    if tag == "path" and element.get("style") == "fill: none":
+        return []
+    if tag == "g" and not element.attrib.keys() - {"id"}:
+        return [part for child in element for part in _unwrapped(child)]
+    return [element]
+
+
+def _rounded(found: re.Match[str]) -> str:
+    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _rename_ids(root: ET.Element, prefix: str) -> None:

@@ -34,7 +34,7 @@ class Labels:
             taken[name] = taken.get(name, 0) + 1
             if taken[name] > 1:
                 names[place] = f"{name} ({taken[name]})"
-        return cls(tuple(names), max(map(width_of, names), default=0.0) + 10)
+        return cls(tuple(names), 1.02 * max(map(width_of, names), default=0.0) + 16)
 
     def write(self, sheet: Sheet, top: float, row: float) -> None:
         """Write the names, right-aligned, one per row."""
@@ -123,7 +123,7 @@ def legend(sheet: Sheet, keys: Sequence[Key], top: float, left: float = 0.0) -> 
         for key in line:
             if key.band:
                 axes.fill([x, x + 20, x + 20, x], [y - 5, y - 5, y + 5, y + 5], color=key.colour,
-                          alpha=0.45, linewidth=0)  # fmt: skip
+                          alpha=0.45, linewidth=0, clip_on=False)  # fmt: skip
             else:
                 if key.dashes is not None:
                     axes.plot([x, x + 20], [y, y], color=key.colour, dashes=key.dashes)

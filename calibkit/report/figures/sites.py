@@ -83,7 +83,7 @@ def shifts(
     }
     has_bands = any(math.isfinite(dot.high) for dot in dots.values())
     keys = [
-        Key(f"{series.replace('_', ' ')} {label_of(k)}" if series else what, *style_of(n)[:2])
+        Key(_series_name(series, k) if series else what, *style_of(n)[:2])
         for n, k in enumerate(kinds)
     ]
     if has_bands:
@@ -117,6 +117,11 @@ def shifts(
         sheet, "shifts", title=title, caption=caption, sql=sql, name=name,
         alt=_alt(what, dots, (panel, series), unit, has_bands=has_bands),
     )  # fmt: skip
+
+
+def _series_name(column: str, value: Any) -> str:
+    """Return a series in words: names stand alone, numbers need to be told what they count."""
+    return label_of(value) if isinstance(value, str) else f"{column} {label_of(value)}"
 
 
 def _dot(axes: Any, y: float, dot: _Shift, style: tuple[str, str, Any], tall: float) -> None:
