@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -105,6 +106,25 @@ class Executor(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def next_task(waiting: deque[Task], affinity: str, others: Container[str] = ()) -> Task:
+    """Take the task that a worker does next: one of its affinity, the one it had last.
+
+    Else the first that no other worker is at home in, so that two of them do not make the same
+    intermediate results; else the first. others: the affinities of the other workers.
+    """
+    at = [
+        next((place for place, task in enumerate(waiting) if fits(task)), None)
+        for fits in (
+            lambda task: task.affinity and task.affinity == affinity,
+            lambda task: task.affinity not in others,
+        )
+    ]
+    place = next((place for place in at if place is not None), 0)
+    task = waiting[place]
+    del waiting[place]
+    return task
 
 
 def find_function(fn: str) -> TaskFunction:

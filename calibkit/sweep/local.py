@@ -26,6 +26,7 @@ from calibkit.sweep.executors import (
     attempt,
     find_function,
     never,
+    next_task,
 )
 
 
@@ -67,7 +68,8 @@ class Local:
                 crew.append(_Worker(self.fn))
             for worker in crew:
                 if worker.task is None and waiting:
-                    worker.give(_next_task(waiting, worker.affinity))
+                    others = {other.affinity for other in crew if other is not worker}
+                    worker.give(next_task(waiting, worker.affinity, others))
             ready = wait(
                 [worker.pipe for worker in crew if worker.task is not None],
                 timeout=None if limits.seconds is limits.megabytes is None else LOOKED_AT_SECONDS,
@@ -110,15 +112,6 @@ def resident_megabytes(pid: int | None) -> float:
 
 def _busy(crew: Sequence[_Worker]) -> int:
     return sum(worker.task is not None for worker in crew)
-
-
-def _next_task(waiting: deque[Task], affinity: str) -> Task:
-    """Take the first task of the same affinity, else the first one."""
-    for place, task in enumerate(waiting):
-        if affinity and task.affinity == affinity:
-            del waiting[place]
-            return task
-    return waiting.popleft()
 
 
 @dataclass(frozen=True)

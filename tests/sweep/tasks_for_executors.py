@@ -24,6 +24,8 @@ def work(payload, report):
         while True:
             hoard.append(bytearray(os.urandom(1)) * 4_000_000)
             time.sleep(0.002)
+    if do == "nap":
+        time.sleep(0.05)
     if do == "sleep":
         time.sleep(60)
 

@@ -4,12 +4,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import psutil
 import pytest
 
-from calibkit.sweep.executors import Limits, Outcome, Progress, Serial, Task
+from calibkit.sweep.executors import Limits, Outcome, Progress, Serial, Task, next_task
 from calibkit.sweep.local import Local
 
 WORK = "tasks_for_executors:work"
@@ -54,6 +55,32 @@ def test_workers_give_the_outcomes_of_the_serial_executor(tmp_path):
     assert len([e for e in found[1] if isinstance(e, Outcome)]) == 9
     for key in todo:
         assert runs(tmp_path / "two", key) == 1
+
+
+def test_a_worker_goes_on_with_its_affinity_and_leaves_others_theirs():
+    waiting = deque(Task(key, None, key[0]) for key in ("a1", "a2", "b1", "a3", "b2", "c1"))
+    assert next_task(waiting, "", set()).key == "a1"
+    assert next_task(waiting, "", {"a"}).key == "b1"
+    assert next_task(waiting, "a", {"b"}).key == "a2"
+    assert next_task(waiting, "b", {"a"}).key == "b2"
+    assert next_task(waiting, "b", {"a"}).key == "c1"
+    assert next_task(waiting, "c", {"a"}).key == "a3"  # nothing else is left
+    assert not waiting
+
+
+def test_tasks_without_affinity_come_in_their_order():
+    waiting = deque(Task(str(number), None) for number in range(3))
+    assert [next_task(waiting, "", {""}).key for _ in range(3)] == ["0", "1", "2"]
+
+
+def test_two_workers_share_groups_of_tasks_and_not_every_group(tmp_path):
+    """What a worker makes for a group, it makes once: not each of them for every group."""
+    todo = {f"{group}{i}": "nap" for group in "abcd" for i in range(3)}
+    with Local(WORK, 2) as pool:
+        list(pool.run(tasks(tmp_path, **todo)))
+    seen = {(path.name[0], path.name.rpartition(".")[2]) for path in tmp_path.iterdir()}
+    assert len(list(tmp_path.iterdir())) == 12
+    assert len(seen) <= 5, sorted(seen)
 
 
 @pytest.mark.parametrize("executor", [Serial, lambda fn: Local(fn, 1)])
