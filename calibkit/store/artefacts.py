@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
@@ -25,7 +25,7 @@ from safetensors.numpy import save as save_tensors
 
 from calibkit.errors import BadInput, StoreBusy, StoreDamaged, StoreError
 from calibkit.identity import sha256_hex
-from calibkit.store.files import safe_name, write_whole
+from calibkit.store.files import disk_told, safe_name, write_whole
 from calibkit.store.rows import plain
 
 _READ_ONLY = 0o444
@@ -66,6 +66,12 @@ class Artefacts:
         The same content again is fine; other content under a key that exists raises StoreError.
         ``config`` must be JSON: numpy scalars are converted, NaN raises BadInput.
         """
+        with disk_told(f"keep the {kind} artefact {key}"):
+            return self._saved(kind, key, tensors, config)
+
+    def _saved(
+        self, kind: str, key: str, tensors: Mapping[str, NDArray[Any]], config: Mapping[str, Any]
+    ) -> Artefact:
         note = self._note(kind, key)
         data = save_tensors({name: np.asarray(t, order="C") for name, t in tensors.items()})
         digest = sha256_hex(data)
@@ -93,15 +99,16 @@ class Artefacts:
         StoreDamaged if it is not what was written: it is moved to quarantine then, and running the
         same command again makes it anew.
         """
-        note, file = self._entry(kind, key)
-        try:
-            data = file.read_bytes()
-            self._verify(kind, key, file, note, lambda: sha256_hex(data))
-            tensors = load_tensors(data)
-        except FileNotFoundError as error:
-            raise self._damaged(kind, key, file, "its file is gone") from error
-        except SafetensorError as error:
-            raise self._damaged(kind, key, file, str(error)) from error
+        with disk_told(f"read the {kind} artefact {key}"):
+            note, file = self._entry(kind, key)
+            try:
+                data = file.read_bytes()
+                self._verify(kind, key, file, note, lambda: sha256_hex(data))
+                tensors = load_tensors(data)
+            except FileNotFoundError as error:
+                raise self._damaged(kind, key, file, "its file is gone") from error
+            except SafetensorError as error:
+                raise self._damaged(kind, key, file, str(error)) from error
         owned = {name: t if t.flags.writeable else t.copy() for name, t in tensors.items()}
         return Artefact(note["config"], owned, note["sha256"])
 
@@ -110,14 +117,15 @@ class Artefacts:
 
         The arrays are read-only, and take memory only where they are looked at.
         """
-        note, file = self._entry(kind, key)
-        try:
-            self._verify(kind, key, file, note, lambda: file_sha256(file))
-            tensors = mapped_tensors(file)
-        except FileNotFoundError as error:
-            raise self._damaged(kind, key, file, "its file is gone") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._damaged(kind, key, file, str(error)) from error
+        with disk_told(f"read the {kind} artefact {key}"):
+            note, file = self._entry(kind, key)
+            try:
+                self._verify(kind, key, file, note, lambda: file_sha256(file))
+                tensors = mapped_tensors(file)
+            except FileNotFoundError as error:
+                raise self._damaged(kind, key, file, "its file is gone") from error
+            except (ValueError, KeyError, TypeError) as error:
+                raise self._damaged(kind, key, file, str(error)) from error
         return Artefact(note["config"], tensors, note["sha256"])
 
     def _entry(self, kind: str, key: str) -> tuple[dict[str, Any], Path]:
@@ -143,14 +151,15 @@ class Artefacts:
     def lock(self, kind: str, key: str, *, patience: float = -1) -> Iterator[None]:
         """Hold the right to make this artefact; others wait, ``patience`` seconds or for ever."""
         path = self._note(kind, key).with_name(f".{key}.lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
-        try:
-            lock.acquire(timeout=patience)
-        except TimeoutError as error:
-            raise StoreBusy(
-                f"another process is making the {kind} artefact {key}; waited {patience:g} s"
-            ) from error
+        with disk_told(f"lock the {kind} artefact {key}"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=patience)
+            except Timeout as error:
+                raise StoreBusy(
+                    f"another process is making the {kind} artefact {key}; waited {patience:g} s"
+                ) from error
         try:
             yield
         finally:
@@ -175,10 +184,11 @@ class Artefacts:
     def _damaged(self, kind: str, key: str, file: Path, why: str) -> StoreDamaged:
         """Move the artefact to quarantine and return the error that says so."""
         place = self.root.parent / "quarantine" / f"{kind}-{key}-{time.time_ns()}"
-        place.mkdir(parents=True)
-        for part in (self._note(kind, key), file):
-            if part.exists():
-                part.replace(place / part.name)
+        with disk_told(f"move the damaged {kind} artefact {key} to {place}"):
+            place.mkdir(parents=True)
+            for part in (self._note(kind, key), file):
+                if part.exists():
+                    part.replace(place / part.name)
         return StoreDamaged(
             f"the {kind} artefact {key} is damaged: {why}. It was moved to {place}; run the same"
             " command again to make it anew"

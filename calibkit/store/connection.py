@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +20,11 @@ from filelock import FileLock, Timeout
 
 from calibkit.errors import BadInput, StoreBusy, StoreDamaged, StoreError
 from calibkit.store import migrations
+from calibkit.store.files import copy_whole, disk_told, is_draft, sync_folder
 from calibkit.store.opening import (
     LOCKED_DOWN,
     STORAGE_VERSION,
+    first_line,
     folder_of,
     opened,
     wal_of,
@@ -59,6 +61,12 @@ class Store:
         path = Path(os.path.realpath(Path(self.path).expanduser()))
         if path.is_dir():
             raise BadInput(f"{path} is a folder; --store and CALIBKIT_STORE name a file")
+        if is_draft(path):
+            raise BadInput(
+                f"{path} is what a backup leaves that was killed, and no store; name another file"
+                " with --store or CALIBKIT_STORE (`calibkit gc` of the store that was copied"
+                " removes this one)"
+            )
         object.__setattr__(self, "path", path)
 
     def __reduce__(self) -> tuple[type[Store], tuple[Path, float, str, int]]:
@@ -150,10 +158,12 @@ class Store:
         except OSError as error:
             raise StoreError(f"cannot lock the store {self.path}: {error.strerror}") from error
         try:
-            note.write_text(f"{os.getpid()}\n")
+            with suppress(OSError):  # for messages of others; on a full disk, `gc` must still lock
+                note.write_text(f"{os.getpid()}\n")
             yield
         finally:
-            note.unlink(missing_ok=True)
+            with suppress(OSError):
+                note.unlink(missing_ok=True)
             lock.release()
 
     @contextmanager
@@ -171,6 +181,12 @@ class Store:
                 _roll_back(con)
                 raise
             _commit(con, self.path)
+        if wal_of(self.path).exists():
+            raise StoreError(
+                f"what was written to the store {self.path} is safe, but only in its write-ahead"
+                f" log {wal_of(self.path)}: the file itself could not take it, and its disk is full"
+                " or fails. Make room, leave both as they are, and run the same command again"
+            )
 
     def upgrade(self) -> None:
         """Bring an older store to this version's tables, after a backup in ``FILE.d/backups``."""
@@ -227,12 +243,20 @@ class Store:
                 " there; put the store back beside it, or move the log away"
             )
         fresh = self.folder / "fresh.duckdb"
-        for part in (fresh, wal_of(fresh)):
-            part.unlink(missing_ok=True)
         config = {**self._limits(), "storage_compatibility_version": STORAGE_VERSION}
-        with duckdb.connect(str(fresh), config={**LOCKED_DOWN, **config}) as con:
-            migrations.create_schema(con)
-        fresh.replace(self.path)
+        with disk_told(f"make the store {self.path}"):
+            for part in (fresh, wal_of(fresh)):
+                part.unlink(missing_ok=True)
+            try:
+                with duckdb.connect(str(fresh), config={**LOCKED_DOWN, **config}) as con:
+                    migrations.create_schema(con)
+            except duckdb.Error as error:
+                raise StoreError(
+                    f"cannot make the store {self.path}: {first_line(error)} There is none; make"
+                    " room on its disk and run the same command again"
+                ) from error
+            fresh.replace(self.path)
+            sync_folder(self.path.parent)
         log.info("made the store %s", self.path)
 
     def _version(self) -> int:
@@ -249,7 +273,7 @@ class Store:
         try:
             with opened(self.path, "write", self._limits(), patience=self.patience) as con:
                 migrations.migrate(con, version)
-        except duckdb.Error as error:
+        except (duckdb.Error, StoreError) as error:
             raise StoreError(
                 f"the store {self.path} could not be brought from version {version} to"
                 f" {migrations.current_version()}: {error}. It is as it was; a copy is {backup}"
@@ -260,10 +284,11 @@ class Store:
         self.require_space(self.path.stat().st_size)
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         target = self.folder / "backups" / f"{self.path.stem}-{why}-{stamp}.duckdb"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for source, copy in ((self.path, target), (wal_of(self.path), wal_of(target))):
-            if source.exists():
-                shutil.copy2(source, copy)
+        with disk_told(f"copy {self.path} to {target}"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for source, copy in ((wal_of(self.path), wal_of(target)), (self.path, target)):
+                if source.exists():
+                    copy_whole(source, copy)
         return target
 
 
@@ -286,6 +311,6 @@ def _commit(con: duckdb.DuckDBPyConnection, path: Path) -> None:
         con.execute("COMMIT")
     except duckdb.Error as error:
         raise StoreError(
-            f"writing to the store {path} ended with: {error}. It may or may not have been written;"
-            " run the same command again, nothing is doubled"
+            f"writing to the store {path} ended with: {first_line(error)} It may or may not have"
+            " been written; run the same command again, nothing is doubled"
         ) from error

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
+import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from calibkit.errors import BadInput
+from calibkit.errors import BadInput, StoreError
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,159}")
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "host"
+_DRAFT = re.compile(r"\..+\.\d+\.tmp")
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _counter = itertools.count()
 
 
@@ -25,12 +31,47 @@ def safe_name(what: str, name: str) -> str:
     return name
 
 
+@contextmanager
+def disk_told(doing: str) -> Iterator[None]:
+    """Turn an error of the file system into a StoreError: what could not be done, why, what next.
+
+    doing: what it prevented, as in "write /a/b.json".
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        name = str(error.filename or "")
+        where = f" ({name})" if name not in doing else ""
+        next_step = "make room" if error.errno in _FULL else "make sure that it can be used"
+        raise StoreError(
+            f"cannot {doing}: {why}{where}; nothing half-written counts. On its disk, {next_step},"
+            " then run the same command again"
+        ) from error
+
+
+def draft_name(target: Path) -> str:
+    """Return the hidden name under which this process makes ``target``."""
+    return f".{target.name}.{os.getpid()}.tmp"
+
+
+def is_draft(path: Path) -> bool:
+    """Say whether a file is named like something in the making (see ``draft_name``)."""
+    return _DRAFT.fullmatch(path.name) is not None
+
+
 def write_whole(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = True) -> bool:
     """Write ``data`` to ``path`` so that a reader sees all of it or the former file.
 
     Written under a hidden name with the host and process, flushed to the disk, then renamed.
     Without ``replace``, a file that is there already stays; return whether ours was written.
+    Raises StoreError where the disk does not take it; then ``path`` is as before or as after.
     """
+    with disk_told(f"write {path}"):
+        return _written(path, data, mode=mode, replace=replace)
+
+
+def _written(path: Path, data: bytes, *, mode: int, replace: bool) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{next(_counter)}.tmp")
     try:
@@ -71,3 +112,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file with its times so that ``target`` is there whole or not at all."""
+    draft = target.with_name(draft_name(target))
+    try:
+        shutil.copy2(source, draft)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(target.parent)

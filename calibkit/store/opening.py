@@ -22,6 +22,7 @@ from typing import Literal
 import duckdb
 
 from calibkit.errors import StoreBusy, StoreDamaged, StoreError, StoreNewer
+from calibkit.store.files import draft_name
 
 Purpose = Literal["read", "write", "sandbox"]
 
@@ -71,7 +72,8 @@ def opened(
     Readers share the file; a writer or a sandbox is alone in this process. A file that is held
     is tried again with backoff for ``patience`` seconds.
 
-    Raises StoreBusy, StoreNewer, StoreDamaged, StoreError.
+    Raises StoreBusy, StoreNewer, StoreDamaged, StoreError; the last two also for what the block
+    meets: content that is not what was written, a disk that is full or fails.
     """
 
     def connect() -> duckdb.DuckDBPyConnection:
@@ -80,10 +82,16 @@ def opened(
 
     con = _patiently(path, purpose, connect, patience)
     try:
-        yield con
-    finally:
-        con.close()
-        _release(path)
+        try:
+            yield con
+        finally:
+            con.close()
+            _release(path)
+    except duckdb.Error as error:
+        told = _failed_use(path, error)
+        if told is None:
+            raise
+        raise told from error
 
 
 @contextmanager
@@ -216,22 +224,71 @@ def _holder(message: str) -> str | None:
     return f"another process (PID {pid[1]})" if pid else "another process"
 
 
+_DISK = (
+    "No space left on device",
+    "File too large",
+    "Disk quota exceeded",
+    "Input/output error",
+    "Read-only file system",
+)
+"""What the operating system says, in DuckDB's messages."""
+
+
+def _failed_use(path: Path, error: duckdb.Error) -> StoreError | None:
+    """Return what an error amid reading or writing means; None if it is about the SQL."""
+    first = first_line(error)
+    if "Corrupt database file" in first and not isinstance(error, duckdb.InvalidInputException):
+        return StoreDamaged(
+            f"the store {path} is damaged: {first} Nothing was changed. {_way_back(path)}"
+        )
+    disk = any(text in first for text in _DISK)
+    if isinstance(error, duckdb.FatalException) or (
+        disk and isinstance(error, (duckdb.OperationalError, duckdb.TransactionException))
+    ):
+        return StoreError(
+            f"the store {path} could not be read or written: {first} Whatever was not told as done"
+            " is as it was; make room on its disk, then run the same command again"
+        )
+    return None
+
+
+def first_line(error: duckdb.Error) -> str:
+    """Return what DuckDB says, without its hints and traces, as a sentence."""
+    text = str(error).strip()
+    line = text.splitlines()[0] if text else type(error).__name__
+    return line if line.endswith((".", "!")) else f"{line}."
+
+
+def _way_back(path: Path) -> str:
+    folder = folder_of(path)
+    return (
+        f"Results are safe in {folder}/merged and {folder}/fragments: move the file and its .wal"
+        " away (or put a backup in their place), run the recipe again, and merge those folders."
+        " What was ingested or built since the last backup must be redone"
+    )
+
+
 def _failed_open(path: Path, error: duckdb.Error) -> StoreError:
     text = str(error).strip()
-    first = text.splitlines()[0] if text else type(error).__name__
+    first = first_line(error)
     if "newer version of DuckDB" in text or "with version number" in text:
         return StoreNewer(
             f"the store {path} was written by a newer DuckDB than this one ({duckdb.__version__}):"
             f" {first} Upgrade with: pip install -U duckdb"
         )
-    if "Permission denied" in text or "Read-only file system" in text:
+    if "Permission denied" in text:
         return StoreError(f"cannot open the store {path}: {first}")
-    place = _copy_aside(path)
+    if any(said in text for said in _DISK):
+        return StoreError(
+            f"cannot open the store {path}: {first} Nothing was changed; make room on its disk and"
+            " run the same command again"
+        )
+    try:
+        kept = f"the file and its write-ahead log were copied to {_copy_aside(path)}"
+    except OSError as trouble:
+        kept = f"a copy of the file could not be made ({trouble.strerror})"
     return StoreDamaged(
-        f"the store {path} cannot be opened: {first} Nothing was deleted; the file and its"
-        f" write-ahead log were copied to {place}. Results are safe in {folder_of(path)}/merged and"
-        f" {folder_of(path)}/fragments: move the file and its .wal away, run the recipe again, and"
-        " merge those folders. What was ingested or built since the last backup must be redone"
+        f"the store {path} cannot be opened: {first} Nothing was deleted; {kept}. {_way_back(path)}"
     )
 
 
@@ -239,10 +296,15 @@ def _copy_aside(path: Path) -> Path:
     """Copy the store file and its write-ahead log into quarantine, once per state of the file."""
     place = folder_of(path) / "quarantine" / f"{path.name}-{path.stat().st_mtime_ns}"
     if not place.exists():
-        place.mkdir(parents=True)
-        for part in (path, wal_of(path)):
-            if part.exists():
-                shutil.copy2(part, place / part.name)
+        draft = place.with_name(draft_name(place))
+        try:
+            draft.mkdir(parents=True, exist_ok=True)
+            for part in (path, wal_of(path)):
+                if part.exists():
+                    shutil.copy2(part, draft / part.name)
+            draft.rename(place)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     return place
 
 
