@@ -1,13 +1,13 @@
 """Results travel as one file per cell; one short-lived writer merges them into the store.
 
-A fragment is JSON: ``{"fragment": 1, "kind": "cell", "rows": {table: [{column: value}, ...]}}``.
+A fragment is JSON: ``{"fragment": 1, "kind": "cell", "rows": {table: [{column: value}, ...]}}``
+and the sha256 of that.
 Writing is atomic and merging is repeatable, so a worker or the merger may be killed at any moment:
 merging again gives the same tables.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,19 +17,20 @@ from typing import Any
 
 import duckdb
 
-from calibkit.errors import BadInput, CalibkitError
+from calibkit.errors import BadInput
 from calibkit.identity import sha256_hex
 from calibkit.store.comparison import Conflict, compare_with_stored, record
 from calibkit.store.connection import Store
-from calibkit.store.files import safe_name, sync_folder, write_whole
+from calibkit.store.files import disk_told, safe_name, sync_folder, write_whole
 from calibkit.store.payloads import (
     Fragment,
     check_payload,
     fragment_shapes,
     in_batches,
     read_fragment,
+    sealed,
 )
-from calibkit.store.rows import TableShape, plain, quoted, typed_rows
+from calibkit.store.rows import TableShape, quoted, typed_rows
 
 log = logging.getLogger(__name__)
 
@@ -78,21 +79,22 @@ def write_fragment(folder: Path, name: str, payload: Mapping[str, Any]) -> Path:
     cells that became the same cell), the hash of its content stands behind this one's name.
 
     Numpy values, datetimes and paths in ``payload`` are converted; predictions travel packed (see
-    ``pack_predictions``). Raises BadInput for an unsafe name or a payload of another form.
+    ``pack_predictions``). Raises BadInput for an unsafe name or a payload of another form, and
+    StoreError where the disk does not take it.
     """
     check_payload(name, payload)
     try:
-        text = json.dumps(plain(payload), sort_keys=True)
+        data = sealed(payload)
     except TypeError as error:
         raise BadInput(f"fragment {name!r}: {error}") from error
-    return _put(folder, safe_name("fragment", name), text.encode())
+    return _put(folder, safe_name("fragment", name), data)
 
 
 def _put(folder: Path, stem: str, data: bytes) -> Path:
     path = folder / f"{stem}.json"
     if write_whole(path, data, replace=False):
         return path
-    with suppress(FileNotFoundError):  # merged away in this very moment
+    with disk_told(f"read {path}"), suppress(FileNotFoundError):  # merged away in this moment
         if path.read_bytes() == data:
             return path
     path = folder / f"{stem}.{sha256_hex(data)[:8]}.json"
@@ -108,8 +110,13 @@ def merge(store: Store, folder: Path | None = None) -> MergeReport:
     ``conflicts``, an error in the log and in the report, and the fragment goes to quarantine, like
     one that cannot be read.
 
-    Raises StoreBusy and what else a store raises.
+    Raises StoreBusy and what else a store raises. Whatever ends a merge, the next completes it.
     """
+    with disk_told(f"merge into {store.path}"):
+        return _merged(store, folder)
+
+
+def _merged(store: Store, folder: Path | None) -> MergeReport:
     report = MergeReport()
     if folder is not None and folder.resolve() != store.fragments:
         report = _copied_in(store, folder)
@@ -163,7 +170,7 @@ def _merge_batch(
     for path in paths:
         try:
             good.append(read_fragment(path, shapes))
-        except CalibkitError as error:
+        except BadInput as error:
             report += _set_aside(store, path, str(error))
     return report + _insert_all(store, shapes, good)
 

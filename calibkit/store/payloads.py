@@ -1,8 +1,13 @@
-"""What stands in a fragment, and how it is read: rows by table, checked against the tables."""
+"""What stands in a fragment, and how it is read: rows by table, checked against the tables.
+
+A fragment ends with the sha256 of what stands before it, so that a digit which the disk has
+changed is no other number. Fragments of former versions have none and are read as they are.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +17,8 @@ import duckdb
 
 from calibkit.errors import BadInput
 from calibkit.identity import sha256_hex
-from calibkit.store.rows import TableShape, table_shapes
+from calibkit.store.files import disk_told
+from calibkit.store.rows import TableShape, plain, table_shapes
 
 FRAGMENT_VERSION = 1
 KINDS = ("cell", "baseline", "failure", "note")
@@ -25,6 +31,8 @@ BY_INGEST = frozenset({"corpora", "labels", "document_vectors"})
 BOOKS = frozenset({"meta", "t_quantiles", "conflicts"})
 """Tables that every store keeps for itself."""
 
+_KEYS = {"fragment", "kind", "rows", "sha256"}
+_SEAL = re.compile(rb', "sha256": "([0-9a-f]{64})"}\Z')
 _DOCUMENTS_KEY = ("corpus_id", "split", "doc_id")
 
 
@@ -33,7 +41,6 @@ class Fragment:
     """A fragment as it was read: rows by table, their values as texts (see ``TableShape``)."""
 
     path: Path
-    digest: str
     rows: dict[str, list[dict[str, str | None]]] = field(default_factory=dict)
 
 
@@ -44,6 +51,31 @@ def check_payload(name: str, payload: Mapping[str, Any]) -> None:
             f"fragment {name!r}: 'fragment' must be {FRAGMENT_VERSION} and 'kind' one of"
             f" {', '.join(KINDS)}; got {payload.get('fragment')!r}, {payload.get('kind')!r}"
         )
+    if set(payload) != _KEYS - {"sha256"}:
+        raise BadInput(
+            f"fragment {name!r} has the keys {sorted(payload)}; allowed: fragment, kind, rows"
+        )
+
+
+def sealed(payload: Mapping[str, Any]) -> bytes:
+    """Return a fragment as it is written: JSON, its last key the sha256 of the JSON without it.
+
+    Raises TypeError for what JSON does not know.
+    """
+    text = json.dumps(plain(payload), sort_keys=True).encode()
+    return text[:-1] + f', "sha256": "{sha256_hex(text)}"}}'.encode()
+
+
+def _check_seal(data: bytes, keys: Iterable[str]) -> None:
+    """Raise BadInput for a fragment that is not what was written."""
+    unknown = sorted(set(keys) - _KEYS)
+    if unknown:
+        raise BadInput(f"a fragment has no {unknown[0]!r}; it is damaged, or from a later version")
+    if "sha256" not in keys:
+        return
+    seal = _SEAL.search(data)
+    if seal is None or sha256_hex(data[: seal.start()] + b"}") != seal[1].decode():
+        raise BadInput("its sha256 is not what was written: it was changed, or the disk is failing")
 
 
 def fragment_shapes(con: duckdb.DuckDBPyConnection) -> dict[str, TableShape]:
@@ -53,8 +85,12 @@ def fragment_shapes(con: duckdb.DuckDBPyConnection) -> dict[str, TableShape]:
 
 
 def read_fragment(path: Path, shapes: Mapping[str, TableShape]) -> Fragment:
-    """Return the fragment with its values as texts; raise BadInput saying what is wrong with it."""
-    data = path.read_bytes()
+    """Return the fragment with its values as texts; raise BadInput saying what is wrong with it.
+
+    Raises StoreError where the disk does not give it.
+    """
+    with disk_told(f"read {path}"):
+        data = path.read_bytes()
     try:
         payload = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -63,7 +99,8 @@ def read_fragment(path: Path, shapes: Mapping[str, TableShape]) -> Fragment:
         raise BadInput(f"no fragment of version {FRAGMENT_VERSION}")
     if payload.get("kind") not in KINDS or not isinstance(payload.get("rows"), dict):
         raise BadInput(f"'kind' must be one of {', '.join(KINDS)}, and 'rows' a mapping")
-    fragment = Fragment(path, sha256_hex(data))
+    _check_seal(data, payload)
+    fragment = Fragment(path)
     allowed = {n for n, shape in shapes.items() if shape.key} - BOOKS - BY_INGEST
     for table, rows in payload["rows"].items():
         if table not in allowed:
