@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import duckdb
 
 from calibkit.errors import BadInput, StoreDamaged, StoreError
 from calibkit.store.connection import Store
+from calibkit.store.drafts import drafted, parts_of
 from calibkit.store.files import renamed_if_free, sync_folder
 from calibkit.store.opening import (
     LOCKED_DOWN,
@@ -43,34 +44,47 @@ def backup(store: Store, target: Path, *, artefacts: bool = True) -> tuple[Copie
     then are there as well. Both are written under other names and renamed, the file last: if it is
     there, the backup is whole. Quarantine and former backups stay behind.
 
-    Raises BadInput where there is no store or ``target`` cannot be used, StoreError for a full
-    disk, and what a store raises.
+    A killed backup leaves hidden drafts beside ``target``, which collecting garbage removes
+    (`calibkit.store.drafts`). Raises BadInput where there is no store or ``target`` cannot be used,
+    StoreError for a full disk, and what a store raises.
     """
     target = _checked(store, target)
     with store.reading():  # brings an older store up to date
         pass
     parts = [store.fragments, store.merged, *([store.artefacts] if artefacts else [])]
-    draft, draft_folder = _drafts(target)
-    try:
-        with store.locked():
-            _require_space(store, target, parts)
-            copied = [_copy_database(store, draft)]
-            for part in parts[:2]:
-                copied.append(_copy(_files(part), part, draft_folder / part.name))
-        for part in parts[2:]:  # artefacts never change, and go only where nobody needs them
-            copied.append(_copy(_in_safe_order(part), part, draft_folder / part.name))
+    _require_space(store, target, parts)
+    with drafted(store, target) as draft:
+        _clear(draft)  # of a killed process that had our number
+        try:
+            return _made(store, draft, target, parts)
+        finally:
+            _clear(draft)
+
+
+def _clear(draft: Path) -> None:
+    *files, folder = parts_of(draft)
+    for file in files:
+        file.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made(store: Store, draft: Path, target: Path, parts: Sequence[Path]) -> tuple[Copied, ...]:
+    """Copy everything to the draft and its folder, then give both their names, the file last."""
+    draft_folder = folder_of(draft)
+    with store.locked():
+        copied = [_copy_database(store, draft)]
+        for part in parts[:2]:
+            copied.append(_copy(_files(part), part, draft_folder / part.name))
+    for part in parts[2:]:  # artefacts never change, and go only where nobody needs them
+        copied.append(_copy(_in_safe_order(part), part, draft_folder / part.name))
+    with _disk_told(target):
         draft_folder.mkdir(exist_ok=True)
         os.sync()
-        with _disk_told(target):
-            draft_folder.rename(folder_of(target))
-            if not renamed_if_free(draft, target):
-                folder_of(target).rename(draft_folder)
-                raise _exists(target)
+        draft_folder.rename(folder_of(target))
+        if not renamed_if_free(draft, target):
+            folder_of(target).rename(draft_folder)
+            raise _exists(target)
         sync_folder(target.parent)
-    finally:
-        draft.unlink(missing_ok=True)
-        wal_of(draft).unlink(missing_ok=True)
-        shutil.rmtree(draft_folder, ignore_errors=True)
     return tuple(copied)
 
 
@@ -92,11 +106,6 @@ def _checked(store: Store, target: Path) -> Path:
 
 def _exists(part: Path) -> BadInput:
     return BadInput(f"{part} is there already, and a backup overwrites nothing; choose a new name")
-
-
-def _drafts(target: Path) -> tuple[Path, Path]:
-    name = f".{target.name}.{os.getpid()}.tmp"
-    return target.with_name(name), target.with_name(f"{name}.d")
 
 
 def _require_space(store: Store, target: Path, parts: Iterable[Path]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from calibkit.errors import StoreError
 from calibkit.store.connection import Store
+from calibkit.store.drafts import abandoned
 from calibkit.store.opening import wal_of
 
 GRACE_SECONDS = 3600.0
@@ -53,6 +54,9 @@ def leftovers(store: Store) -> Iterator[Waste]:
     for path in sorted(spilled.rglob("*")):
         if path.is_file() and is_old(path):
             yield _waste("leftover", path, "DuckDB spilled this in a process that was killed")
+    for path in abandoned(store):
+        if is_old(path):
+            yield _waste("leftover", path, "a backup was killed while it was made")
     fresh = store.folder / "fresh.duckdb"
     for path in (fresh, wal_of(fresh)):
         if path.exists() and is_old(path):
