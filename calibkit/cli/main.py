@@ -25,6 +25,7 @@ COMMANDS = {
     "list": "calibkit.cli.list_:list_",
     "show": "calibkit.cli.show:show",
     "sensitivity": "calibkit.cli.sensitivity:sensitivity",
+    "compare": "calibkit.cli.compare:compare",
     "compare-reference": "calibkit.cli.compare_reference:compare_reference",
     "verify": "calibkit.cli.verify:verify",
     "recipe": "calibkit.cli.recipe:recipe",
