@@ -99,10 +99,9 @@ def contrast(
     """Return what pairs of measurements say about a - b, whatever their order.
 
     One float model: Student t over draws; p is the exact sign-flip p value. Several: the interval
-    is about new float models and new draws (``clustered_interval``), and p is the larger of that
-    interval's t and the sign-flip p over draws, each averaged over the float models first: flips
-    alone would take what these few models have in common for what all have. More than 40 draws:
-    t alone.
+    is about new float models and new draws (``clustered_interval``), and p is the larger of its p
+    and the sign-flip p over draws, each averaged over the float models first: flips alone would
+    take what these few models have in common for what all have. More than 40 draws: t alone.
 
     The verdict is ``same`` where two one-sided tests at (1 - level) put the difference inside the
     margin (None: no margin, never ``same``); ``better`` or ``worse`` where the interval excludes 0
@@ -162,6 +161,11 @@ def contrast(
     )
 
 
+def gains_table(pairs: Sequence[Paired]) -> Values:
+    """Return the differences a - b that ``contrast`` rests on: (float models, draws), no gaps."""
+    return _Table.of(pairs).gains
+
+
 def _flips(by_draw: Values) -> float | None:
     return sign_flip_p(by_draw.tolist()) if len(by_draw) <= MOST_FLIPPED else None
 
@@ -172,13 +176,7 @@ def _decisive(found: Clustered | None, flips: float | None) -> float | None:
         return flips
     if found.models == 1 and flips is not None:
         return flips
-    from scipy.special import stdtr
-
-    if found.se == 0:
-        by_t = 1.0 if found.mean == 0 else 0.0
-    else:
-        by_t = 2 * float(stdtr(found.df, -abs(found.mean) / found.se))
-    return max(by_t, flips or 0.0)
+    return max(found.p, flips or 0.0)
 
 
 def _verdict(

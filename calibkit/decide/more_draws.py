@@ -42,7 +42,10 @@ def needed(
         se, df = found.spread.of_mean(models, draws)
         if margin is not None and tost_power(found.mean, se, df, margin, alpha) >= POWER:
             return True
-        return draws >= fewest and power_of(found.mean, se, df, 1 - alpha / inflation) >= POWER
+        return draws >= fewest and all(
+            power_of(found.mean, *test, 1 - alpha / inflation) >= POWER
+            for test in found.spread.tests(models, draws)
+        )
 
     draws = _first(lambda n: decides(found.models, n), found.draws + 1, MOST_DRAWS)
     if draws is not None or found.models == 1:

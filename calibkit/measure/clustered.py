@@ -39,12 +39,22 @@ class Spread:
         of_draws = self.rest + models * self.draw
         return _of_mean(of_models, of_draws, self.rest, models, draws)
 
+    def tests(self, models: int, draws: int) -> list[tuple[float, float]]:
+        """Return standard error and degrees of freedom of each t test behind ``Clustered.p``."""
+        tests = [self.of_mean(models, draws)]
+        if models > 1:
+            of_models = self.rest + draws * self.model
+            of_draws = self.rest + models * self.draw
+            tests += _of_sides(of_models, of_draws, models, draws)
+        return tests
+
 
 @dataclass(frozen=True)
 class Clustered:
     """A mean over a table of gains, its standard error, degrees of freedom and interval.
 
-    sd: standard deviation (n - 1) of the draws, each averaged over the float models.
+    sd: standard deviation (n - 1) of the draws, each averaged over the float models. p: of the mean
+    being 0, two-sided.
     """
 
     mean: float
@@ -57,6 +67,7 @@ class Clustered:
     draws: int
     level: float
     spread: Spread
+    p: float
 
 
 def clustered_interval(gains: ArrayLike, level: float = 0.95) -> Clustered | None:
@@ -73,6 +84,11 @@ def clustered_interval(gains: ArrayLike, level: float = 0.95) -> Clustered | Non
     Over 2,000 simulated studies each (tests), with three models or more and whichever share of the
     variance is whose, it covers 93-97 % at 3, 6, 10 and 20 draws, and up to 98.5 % where neither
     models nor draws differ beyond chance.
+
+    p is that of the interval's t, or of Student's t over the float models alone, or over the draws
+    alone, whichever is larger: all three must reject. The interval's t is made for 5 %; corrected
+    for eight comparisons it alone made a false finding in up to 19 % of the families without any
+    effect, where three float models differed and draws were many. So it is at most 5 %.
 
     Raises BadInput for a level outside (0, 1), no table, or values that are not finite.
     """
@@ -94,6 +110,7 @@ def clustered_interval(gains: ArrayLike, level: float = 0.95) -> Clustered | Non
     if models == 1:
         spread = Spread(0.0, sd**2, 0.0)
         se, df = sd / math.sqrt(draws), draws - 1.0
+        tests = [(se, df)]
     else:
         by_model = table.mean(axis=1)
         of_models = draws * float(by_model.var(ddof=1))
@@ -106,8 +123,29 @@ def clustered_interval(gains: ArrayLike, level: float = 0.95) -> Clustered | Non
             of_rest,
         )
         se, df = _of_mean(of_models, of_draws, of_rest, models, draws, level)
+        tests = [(se, df), *_of_sides(of_models, of_draws, models, draws)]
     half = float(stdtrit(df, (1 + level) / 2)) * se
-    return Clustered(mean, mean - half, mean + half, se, df, sd, models, draws, level, spread)
+    p = max(_two_sided(mean, of_test, df_of_test) for of_test, df_of_test in tests)
+    return Clustered(mean, mean - half, mean + half, se, df, sd, models, draws, level, spread, p)
+
+
+def _two_sided(mean: float, se: float, df: float) -> float:
+    from scipy.special import stdtr
+
+    if se == 0:
+        return float(mean == 0)
+    return 2.0 * float(stdtr(df, -abs(mean) / se))
+
+
+def _of_sides(
+    of_models: float, of_draws: float, models: int, draws: int
+) -> list[tuple[float, float]]:
+    """Return standard error and degrees of freedom over float models alone, over draws alone."""
+    number = models * draws
+    return [
+        (math.sqrt(of_models / number), models - 1.0),
+        (math.sqrt(of_draws / number), draws - 1.0),
+    ]
 
 
 def _of_mean(

