@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from calibkit.store import Store
 
 MEASURES = (
-    "accuracy", "macro_f1", "worst_label_accuracy", "nll", "noise_drop", "noise_excess",
-    "noise_auc", "ks_weights", "ks_activations", "wasserstein_weights", "wasserstein_activations",
-    "code_change",
+    "accuracy", "accuracy_drop", "macro_f1", "worst_label_accuracy", "nll", "noise_drop",
+    "noise_excess", "noise_auc", "ks_weights", "ks_activations", "wasserstein_weights",
+    "wasserstein_activations", "code_change",
 )  # fmt: skip
 AXES = ("policy", "size", "model", "bits", "rounding", "preset")
 _CELL = re.compile(r"x[0-9]+-[0-9a-f]+")
@@ -89,6 +89,7 @@ def compare(
 
     \b
     Measures beside accuracy:
+      accuracy_drop accuracy of the float model minus that of the cell
       noise_drop    accuracy on clean documents minus that under noise
       noise_excess  how much more than the float model it loses to noise
       noise_auc     mean accuracy over the noise levels

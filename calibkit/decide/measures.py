@@ -46,6 +46,10 @@ def _shift(name: str, about: str, column: str, quantity: str, unit: str, **more:
 
 _ALL = (
     Measure("accuracy", "share of the documents that are right", "accuracy"),
+    Measure(
+        "accuracy_drop", "accuracy of the float model minus that of the cell, under the same noise",
+        "accuracy_drop", higher_is_better=False,
+    ),
     Measure("macro_f1", "mean of the F1 scores of the labels", "macro_f1"),
     Measure("worst_label_accuracy", "accuracy on the worst label", "worst_label_accuracy"),
     Measure(
