@@ -158,16 +158,18 @@ def _unmeasured(kind: str, levels: Mapping[str, Any]) -> str:
 
 def _amounts(entry: Mapping[str, Any], measure: str, known: ClaimMeasure, path: Path) -> Problems:
     expect = entry.get("expect")
-    unit = "nats" if known.unit == 1 else "points"
     if expect == "equal":
         if "by" in entry:
             yield (*path, "by"), "by belongs to lower and higher; say how close with within"
         if "within" not in entry and known.within is None:
-            message = f"{measure} has no usual margin; add within, in {unit}"
+            message = f"{measure} has no usual margin; add within, in {known.unit}"
             yield path, message
     elif expect in ("lower", "higher"):
         if "within" in entry:
-            yield (*path, "within"), f"within belongs to equal; say by how many {unit} with by"
+            yield (
+                (*path, "within"),
+                f"within belongs to equal; say by how many {known.unit} with by",
+            )
         if expect == "lower" and "compare" not in entry and not known.signed:
             message = f"{measure} is never below 0; add compare, or expect higher"
             yield (*path, "expect"), message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,8 @@ MeasureName = Literal[
     "noise_auc",
     "ks_weights",
     "ks_activations",
+    "wasserstein_weights",
+    "wasserstein_activations",
     "code_change",
 ]
 Expectation = Literal["lower", "higher", "equal"]
@@ -33,34 +36,40 @@ USUAL_FAMILY = "main"
 class ClaimMeasure:
     """How a measure is written in a claim.
 
-    unit: size of 1 in ``by`` and ``within`` (.01: they are points, hundredths of a fraction).
-    noise: whether a claim about it names a noise level, may, must not, or names a kind alone.
-    within: usual half-width of what counts as equal, in those units; None where it must be
-    written. signed: whether it can be below 0. distribution: what ``measure.distributions`` must
-    keep for it.
+    unit: what ``by`` and ``within`` count; scale: that many of it are 1 as stored. noise: whether a
+    claim about it names a noise level, may, must not, or names a kind alone. within: the usual
+    half-width of what counts as equal, in that unit; None where it must be written. signed:
+    whether it can be below 0. distribution: what ``measure.distributions`` must keep for it.
     """
 
-    unit: float
-    noise: Literal["allowed", "level", "kind", "none"]
-    within: float | None
-    signed: bool
+    unit: str = "points"
+    scale: float = 100.0
+    noise: Literal["allowed", "level", "kind", "none"] = "allowed"
+    within: float | None = 0.5
+    signed: bool = False
     distribution: Literal["weights", "activations"] | None = None
 
 
+def _shift(unit: str, distribution: Literal["weights", "activations"]) -> ClaimMeasure:
+    return ClaimMeasure(unit, 1.0, "none", None, distribution=distribution)
+
+
 MEASURES: Mapping[MeasureName, ClaimMeasure] = {
-    "accuracy": ClaimMeasure(0.01, "allowed", 0.5, signed=False),
-    "accuracy_drop": ClaimMeasure(0.01, "allowed", 0.5, signed=True),
-    "macro_f1": ClaimMeasure(0.01, "allowed", 0.5, signed=False),
-    "worst_label_accuracy": ClaimMeasure(0.01, "allowed", 0.5, signed=False),
-    "nll": ClaimMeasure(1.0, "allowed", None, signed=False),
-    "noise_drop": ClaimMeasure(0.01, "level", 0.5, signed=True),
-    "noise_excess": ClaimMeasure(0.01, "level", 0.5, signed=True),
-    "noise_auc": ClaimMeasure(0.01, "kind", 0.5, signed=False),
-    "ks_weights": ClaimMeasure(0.01, "none", None, signed=False, distribution="weights"),
-    "ks_activations": ClaimMeasure(0.01, "none", None, signed=False, distribution="activations"),
-    "code_change": ClaimMeasure(0.01, "none", None, signed=False, distribution="weights"),
+    "accuracy": ClaimMeasure(),
+    "accuracy_drop": ClaimMeasure(signed=True),
+    "macro_f1": ClaimMeasure(),
+    "worst_label_accuracy": ClaimMeasure(),
+    "nll": ClaimMeasure("nats", 1.0, within=None),
+    "noise_drop": ClaimMeasure(noise="level", signed=True),
+    "noise_excess": ClaimMeasure(noise="level", signed=True),
+    "noise_auc": ClaimMeasure(noise="kind"),
+    "ks_weights": _shift("D", "weights"),
+    "ks_activations": _shift("D", "activations"),
+    "wasserstein_weights": _shift("sigma", "weights"),
+    "wasserstein_activations": _shift("sigma", "activations"),
+    "code_change": _shift("share", "weights"),
 }
-"""Fractions are claimed in points (hundredths), ``nll`` in nats."""
+"""Everything a claim may be about; what each is: `calibkit.decide.measures`."""
 
 
 @dataclass(frozen=True)
@@ -85,22 +94,22 @@ class Claim:
     noise: float | None = 0.0
     """Level of the noise; None for a measure over all levels of the kind."""
     by: float = 0.0
-    """Least difference of ``lower`` and ``higher``: in points, or nats for nll."""
+    """Least difference of ``lower`` and ``higher``, in the measure's unit (points of accuracy)."""
     within: float | None = None
-    """Largest difference that is still ``equal``, in those units; None where it is not claimed."""
+    """Largest difference that is still ``equal``, in that unit; None where it is not claimed."""
     family: str = USUAL_FAMILY
     """Claims of one family share one error rate."""
 
     @property
     def region(self) -> tuple[float, float]:
-        """Lowest and highest difference a - b at which the claim holds, in the measure's unit."""
-        unit = MEASURES[self.measure].unit
+        """Lowest and highest difference a - b at which the claim holds, as stored."""
+        scale = MEASURES[self.measure].scale
         if self.expect == "lower":
-            return float("-inf"), -self.by * unit
+            return -math.inf, -self.by / scale
         if self.expect == "higher":
-            return self.by * unit, float("inf")
+            return self.by / scale, math.inf
         assert self.within is not None
-        return -self.within * unit, self.within * unit
+        return -self.within / scale, self.within / scale
 
     def sides(self) -> tuple[Mapping[str, Any], ...]:
         """Return what the cells of a and of b are: axis -> value; one entry without an axis."""

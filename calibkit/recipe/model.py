@@ -204,9 +204,9 @@ class ClaimEntry(Strict):
     expect: Expectation
     """How the measure of A is to that of B."""
     by: Amount = 0.0
-    """With lower and higher: by at least so many points (hundredths; for nll: nats)."""
+    """With lower and higher: by at least so many points of accuracy, nats, or what it counts."""
     within: Margin | None = None
-    """With equal: no further apart than so many points (for nll: nats); usually 0.5 points."""
+    """With equal: no further apart than so many of these; 0.5 points where it is an accuracy."""
 
 
 class RecipeDocument(Strict):
