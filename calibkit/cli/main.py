@@ -26,6 +26,7 @@ COMMANDS = {
     "show": "calibkit.cli.show:show",
     "sensitivity": "calibkit.cli.sensitivity:sensitivity",
     "compare": "calibkit.cli.compare:compare",
+    "claims": "calibkit.cli.claims:claims",
     "compare-reference": "calibkit.cli.compare_reference:compare_reference",
     "verify": "calibkit.cli.verify:verify",
     "recipe": "calibkit.cli.recipe:recipe",
