@@ -66,7 +66,8 @@ def read_rows(
     if recipe is not None:
         conditions.append(f"recipe = {literal(recipe)}")
     if where is not None:
-        conditions.append(f"(\n{where}\n)")
+        # brackets could be closed inside; a CASE cannot be left half-way
+        conditions.append(f"CASE WHEN\n{where}\nTHEN true ELSE false END")
     site = "site" if by_site else "NULL"
     sql = (
         f"SELECT {', '.join(_SETTINGS)}, {site} AS site, CAST({axis} AS VARCHAR) AS arm,"
@@ -151,7 +152,10 @@ def _source(measure: Measure, *, by_site: bool) -> str:
 
 def _check_condition(store: Store, where: str) -> None:
     try:
-        query(store, f"SELECT 1 FROM results WHERE (\n{where}\n) LIMIT 0")
+        query(
+            store,
+            f"SELECT 1 FROM results WHERE CASE WHEN\n{where}\nTHEN true ELSE false END LIMIT 0",
+        )
     except BadInput as error:
         first = str(error).splitlines()[0]
         raise BadInput(
