@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import duckdb
-
 from calibkit.errors import BadInput
-from calibkit.store.opening import LOCKED_DOWN
+from calibkit.store.confined import Refused
+from calibkit.store.confinement import Failed, answered
+from calibkit.store.sandbox import bytes_of, closed_off
 
-_CLOSED_OFF: dict[str, str | bool | int | float | list[str]] = {
-    **LOCKED_DOWN,
-    "enable_external_access": "false",
-    "threads": "1",
-    "memory_limit": "500MB",
+TIMEOUT_S = 30.0
+"""A condition that takes longer is stopped."""
+_MEMORY = "500MB"
+_BEYOND = {
+    "time": f"it takes longer than {TIMEOUT_S:g} s",
+    "memory": f"it needs more than {_MEMORY} of memory",
 }
 
 
@@ -24,23 +25,28 @@ def meeting(
     """Return the places of the records that meet an SQL condition, in rising order.
 
     types: column -> DuckDB type, of the columns that the condition may speak of. option: what the
-    condition was given by, for the message of BadInput, which says what is wrong with it.
+    condition was given by, for the message of BadInput, which says what is wrong with it. The
+    condition is looked at where `query` runs: it reaches no file and is stopped when it is late.
     """
-    con = duckdb.connect(":memory:", config=_CLOSED_OFF)
+    lists = [list(range(len(records))), *([row[name] for row in records] for name in types)]
+    request = {
+        "path": ":memory:",
+        "config": closed_off(_MEMORY, threads=1),
+        "table": ({"ordinal": "BIGINT", **types}, lists),
+        "sql": condition,
+        "timeout_s": TIMEOUT_S,
+        "memory_bytes": bytes_of(_MEMORY),
+    }
     try:
-        columns = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
-        con.execute(f"CREATE TABLE cells (ordinal BIGINT, {columns})")
-        lists = [list(range(len(records))), *([row[name] for row in records] for name in types)]
-        unnested = ", ".join(f"unnest(?::{kind}[])" for kind in ("BIGINT", *types.values()))
-        con.execute(f"INSERT INTO cells SELECT {unnested}", lists)
-        con.execute("SET lock_configuration = true")
-        try:  # `filter` takes one expression and nothing else
-            found = con.table("cells").filter(condition).project("ordinal").fetchall()
-        except duckdb.Error as error:
-            first = str(error).splitlines()[0]
-            raise BadInput(
-                f"{option} {condition!r}: {first}; it is an SQL condition over {', '.join(types)}"
-            ) from None
-    finally:
-        con.close()
-    return sorted(int(row[0]) for row in found)
+        condition.encode()
+        found = answered(request)
+    except UnicodeEncodeError:
+        what = "it is no valid text"
+    except Failed as failed:
+        what = failed.text.split("\n", 1)[0]
+    except Refused as refused:
+        what = _BEYOND.get(refused.kind, f"it cannot be looked at ({refused.detail})")
+    else:
+        return sorted(int(row[0]) for row in found.rows)
+    columns = ", ".join(types)
+    raise BadInput(f"{option} {condition!r}: {what}; it is an SQL condition over {columns}")

@@ -1,28 +1,30 @@
 """SQL from outside, run where it can read the store and do nothing else.
 
 Read-only is not enough: in DuckDB 2.0 a COPY may still write to the store file itself. So external
-access and the file system are off, no extension can be loaded, no setting can be changed, and
-time, memory and the size of the result are bounded.
+access and the file system are off, no extension can be loaded, no setting can be changed, and the
+query runs in a process of its own, where time, memory and the size of the result are bounded.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-import time
-from typing import Any
+import re
 
 import duckdb
 
 from calibkit.errors import BadInput
-from calibkit.store import migrations
+from calibkit.store.confined import Refused
+from calibkit.store.confinement import Failed, answered
 from calibkit.store.connection import Store
-from calibkit.store.opening import opened
+from calibkit.store.opening import LOCKED_DOWN
 from calibkit.table import Table
 
 MOST_VALUES = 20_000_000
 """A result with more values than this is refused; about 2 GB of Python objects."""
-_AT_ONCE = 20_000
+MOST_BYTES = 512 << 20
+"""A result that is larger than this is refused."""
+
+_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 def query(
@@ -35,9 +37,9 @@ def query(
 ) -> Table:
     """Return the result of one SQL statement over the store, which it cannot change.
 
-    limit: fetch at most so many rows. Raises BadInput with DuckDB's message for SQL that fails, is
-    not allowed, takes longer than ``timeout_s`` or more than ``memory``; StoreBusy and what else a
-    store raises.
+    memory: a whole number of KB, MB or GB. limit: fetch at most so many rows. Raises BadInput with
+    DuckDB's message for SQL that fails, is not allowed, takes longer than ``timeout_s`` or more
+    than ``memory``; StoreBusy and what else a store raises.
     """
     store.require()
     if timeout_s <= 0:
@@ -46,104 +48,78 @@ def query(
         sql.encode()
     except UnicodeEncodeError as error:
         raise BadInput(f"the query is no valid text: {error}") from error
-    config = {
+    request = {
+        "path": str(store.path),
+        "config": closed_off(memory, threads=min(4, os.cpu_count() or 1)),
+        "table": None,
+        "sql": sql,
+        "timeout_s": timeout_s,
+        "memory_bytes": bytes_of(memory),
+        "limit": limit,
+        "most_values": MOST_VALUES,
+        "most_bytes": MOST_BYTES,
+    }
+    try:
+        with store.reading():  # up to date, and nobody writes to it meanwhile
+            try:
+                answer = answered(request)
+            except Failed as failed:
+                raise _as_raised(failed) from None
+    except Refused as refused:
+        raise BadInput(_refusal(refused, timeout_s, memory)) from None
+    except duckdb.Error as error:
+        raise BadInput(_explained(str(error).strip())) from error
+    return Table(answer.columns, answer.types, answer.rows)
+
+
+def closed_off(memory: str, threads: int) -> dict[str, str]:
+    """Return the settings of a connection for SQL from outside."""
+    return {
+        **LOCKED_DOWN,
         "enable_external_access": "false",
         "allow_persistent_secrets": "false",
         "memory_limit": memory,
-        "threads": str(min(4, os.cpu_count() or 1)),
+        "threads": str(threads),
         "temp_directory": "",
     }
-    try:
-        with opened(store.path, "sandbox", config, patience=store.patience) as con:
-            is_current = migrations.schema_version(con, store.path) == migrations.current_version()
-            if is_current:
-                return _run(con, sql, timeout_s, memory, limit)
-    except duckdb.Error as error:
-        raise BadInput(_explained(error)) from error
-    store.upgrade()
-    return query(store, sql, timeout_s=timeout_s, memory=memory, limit=limit)
 
 
-def _run(
-    con: duckdb.DuckDBPyConnection, sql: str, timeout_s: float, memory: str, limit: int | None
-) -> Table:
-    con.execute("SET disabled_filesystems = 'LocalFileSystem'")
-    con.execute("SET lock_configuration = true")
-    _check_single(con, sql)
-    deadline = time.monotonic() + timeout_s
-    expired = threading.Event()
-
-    def stop() -> None:
-        expired.set()
-        con.interrupt()
-
-    timer = threading.Timer(timeout_s, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        con.execute(sql)
-        described = con.description or []
-        rows = _fetch(con, len(described), deadline, timeout_s, limit) if described else []
-    except duckdb.OutOfMemoryException as error:
-        raise BadInput(
-            f"the query needs more than {memory} of memory; group, filter or LIMIT it:"
-            f" {_explained(error)}"
-        ) from error
-    except duckdb.Error:
-        if expired.is_set():
-            raise _too_slow(timeout_s) from None
-        raise
-    finally:
-        timer.cancel()
-        timer.join()
-    columns = tuple(str(column[0]) for column in described)
-    return Table(columns, tuple(str(column[1]) for column in described), rows)
+def bytes_of(memory: str) -> int:
+    """Return the bytes of a text such as 500MB; BadInput if it is none."""
+    found = re.fullmatch(r"([0-9]+)(KB|MB|GB)", memory)
+    if found is None:
+        raise BadInput(f"{memory!r} is no amount of memory; write a whole number of KB, MB or GB")
+    return int(found[1]) * _UNITS[found[2]]
 
 
-def _check_single(con: duckdb.DuckDBPyConnection, sql: str) -> None:
-    statements = con.extract_statements(sql)
-    # DuckDB 1.5 takes a PIVOT apart into statements without a text of their own
-    count = sum(1 for statement in statements if statement.query.strip()) or len(statements)
-    if not statements:
-        raise BadInput("there is no SQL statement in the query; try: FROM summary")
-    if count > 1 and any(statement.query.strip() for statement in statements):
-        raise BadInput(f"one SQL statement at a time; the query has {count}")
+def _as_raised(failed: Failed) -> Exception:
+    """Return DuckDB's error as it was raised in the other process."""
+    kind = getattr(duckdb, failed.name, None)
+    if isinstance(kind, type) and issubclass(kind, duckdb.Error):
+        return kind(failed.text)
+    return BadInput(f"the result cannot be read: {failed.text or failed.name}")
 
 
-def _fetch(
-    con: duckdb.DuckDBPyConnection,
-    width: int,
-    deadline: float,
-    timeout_s: float,
-    limit: int | None,
-) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
-    while limit is None or len(rows) < limit:
-        some = con.fetchmany(_AT_ONCE if limit is None else min(_AT_ONCE, limit - len(rows)))
-        if not some:
-            break
-        rows += some
-        if time.monotonic() > deadline:
-            raise _too_slow(timeout_s)
-        if len(rows) * width > MOST_VALUES:
-            raise BadInput(
-                f"the result has more than {MOST_VALUES:,} values; group it, or add LIMIT"
-            )
-    return rows
+def _refusal(refused: Refused, timeout_s: float, memory: str) -> str:
+    what = {
+        "nothing": "there is no SQL statement in the query; try: FROM summary",
+        "several": f"one SQL statement at a time; the query has {refused.detail}",
+        "time": f"the query took longer than {timeout_s:g} s and was stopped; narrow it, or give it"
+        " more time with --timeout",
+        "memory": f"the query needs more than {memory} of memory; group, filter or LIMIT it:"
+        f" {_explained(refused.detail)}",
+        "values": f"the result has more than {MOST_VALUES:,} values; group it, or add LIMIT",
+        "bytes": f"the result has more than {MOST_BYTES >> 20:,} MiB; group it, or add LIMIT",
+        "ended": f"the query ended the process that ran it ({refused.detail}): it needs too much"
+        " memory, or is nested too deep; simplify it",
+    }
+    return what[refused.kind]
 
 
-def _too_slow(timeout_s: float) -> BadInput:
-    return BadInput(
-        f"the query took longer than {timeout_s:g} s and was stopped; narrow it, or give it more"
-        " time with --timeout"
-    )
-
-
-def _explained(error: duckdb.Error) -> str:
-    text = str(error).strip()
+def _explained(text: str) -> str:
     if "pytz" in text:
         return (
             "a TIMESTAMP WITH TIME ZONE cannot be shown; the store's timestamps are UTC without"
             " zone, cast yours: now()::TIMESTAMP"
         )
-    return text
+    return text.strip()
