@@ -71,13 +71,16 @@ def drawing() -> Iterator[None]:
 
 def width_of(text: str, size: float = TEXT) -> float:
     """Return how wide the longest line of a text is (px); wide characters count whole."""
-    from matplotlib.textpath import TextPath
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path  # its metrics; outlines take thirty times as long
+
+    font = FontProperties(size=size)
 
     def line_width(line: str) -> float:
         wide = sum(unicodedata.east_asian_width(character) in "WF" for character in line)
-        narrow = "".join(c for c in line if unicodedata.east_asian_width(c) not in "WF")
-        width = TextPath((0, 0), narrow, size=size).get_extents().width if narrow.strip() else 0.0
-        return float(width) + wide * size
+        narrow = "".join(c for c in line if unicodedata.east_asian_width(c) not in "WF").strip()
+        width = text_to_path.get_text_width_height_descent(narrow, font, ismath=False)[0]
+        return (float(width) if narrow else 0.0) + wide * size
 
     return max((line_width(line) for line in text.split("\n")), default=0.0)
 
