@@ -27,6 +27,7 @@ COMMANDS = {
     "sensitivity": "calibkit.cli.sensitivity:sensitivity",
     "compare": "calibkit.cli.compare:compare",
     "claims": "calibkit.cli.claims:claims",
+    "report": "calibkit.cli.report:report",
     "compare-reference": "calibkit.cli.compare_reference:compare_reference",
     "verify": "calibkit.cli.verify:verify",
     "recipe": "calibkit.cli.recipe:recipe",

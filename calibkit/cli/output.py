@@ -104,7 +104,7 @@ class Output:
         if self.file is None:
             write_bytes(data)
         else:
-            _replace(self.file, data)
+            replace_file(self.file, data)
 
 
 def write_line(text: str) -> None:
@@ -162,13 +162,13 @@ def data_options(command: Command) -> Command:
         if form == "parquet" and file is None and stdout_is_terminal():
             raise click.UsageError("parquet is no text for a terminal; add -o FILE, or pipe it on")
         if file is not None:
-            _check_target(file, context.find_object(Session) or Session())
+            check_target(file, context.find_object(Session) or Session())
         return context.invoke(command, *args, output=Output(form, file), **options)
 
     return with_output  # type: ignore[return-value]
 
 
-def _check_target(file: Path, session: Session) -> None:
+def check_target(file: Path, session: Session) -> None:
     """Refuse, before any work, a file that cannot be written or must not be."""
     target = Path(os.path.realpath(file))
     if target.is_dir():
@@ -185,7 +185,7 @@ def _check_target(file: Path, session: Session) -> None:
         raise BadInput(f"-o {file}: this belongs to the store {store.path}; choose another name")
 
 
-def _replace(file: Path, data: bytes) -> None:
+def replace_file(file: Path, data: bytes) -> None:
     """Write a file whole or not at all; devices and pipes are written straight."""
     target = Path(os.path.realpath(file))
     try:

@@ -1,0 +1,129 @@
+"""How to reproduce the numbers, check one of them, and take the documents."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+import yaml
+
+from calibkit._version import __version__
+from calibkit.policies.pool import needs_model
+from calibkit.report.elements import commands, section
+from calibkit.report.html import Child, Markup, tag
+from calibkit.report.study import Study
+
+
+def reproduce(study: Study) -> Markup:
+    """Return the section with the commands."""
+    parts: list[Child] = [
+        tag("h3", "Measure it again"),
+        tag("p", f"With calibkit {_measured_with(study)}, and the recipe above saved as"
+            f" {file_name(study)}:"),
+        commands(*measuring(study)),
+    ]  # fmt: skip
+    cell = _some_cell(study)
+    if cell is not None:
+        before = called(study)
+        parts += [
+            tag("h3", "Check one number"),
+            tag("p", "Measures one cell of this store again, bit by bit, and prints the smallest"
+                " recipe that gives it:"),
+            commands(f"{before} verify {cell}", f"{before} recipe {cell}"),
+        ]  # fmt: skip
+    shipped = shipping(study)
+    if shipped is not None:
+        policy, command = shipped
+        parts += [
+            tag("h3", f"Take the documents of {policy}"),
+            tag("p", "One set, that of the recipe's first seed; another seed is another draw."),
+            commands(command),
+        ]  # fmt: skip
+    parts += [
+        tag("h3", "This page again"),
+        commands(f"{called(study)} report {file_name(study)} -o {study.recipe.name}.html"),
+    ]
+    return section("reproduce", "How to reproduce it", *parts)
+
+
+def called(study: Study) -> str:
+    """Return how the program is called for this store."""
+    return f"calibkit {study.store_option}".rstrip()
+
+
+def file_name(study: Study) -> str:
+    """Return the name that the recipe is saved under."""
+    return f"{study.recipe.name}.yaml"
+
+
+def measuring(study: Study) -> list[str]:
+    """Return the commands that measure the study, with the ingest where the recipe has none."""
+    lines = []
+    corpus = study.recipe.corpus
+    if corpus.source is None:
+        lines.append(_ingest(study))
+    lines.append(f"{called(study)} evaluate {file_name(study)}")
+    return lines
+
+
+def _ingest(study: Study) -> str:
+    name = shlex.quote(study.recipe.corpus.name)
+    start = f"{called(study)} ingest {name}"
+    sources = [row["source"] for row in study.rows("corpus") if row["source"]]
+    source = json.loads(sources[0]) if sources else {}
+    splits = source.get("splits") if isinstance(source, Mapping) else None
+    files = []
+    for split, said in (splits or {}).items():
+        file = said.get("file") if isinstance(said, Mapping) else None
+        if split in ("train", "valid", "test") and file:
+            files += [f"--{split}", shlex.quote(PurePath(str(file)).name)]
+    return f"{start} {' '.join(files or ['--train', 'train.csv', '--test', 'test.csv'])}"
+
+
+def shipping(study: Study) -> tuple[str, str] | None:
+    """Return a policy and the command that builds its set; None where nothing is measured.
+
+    The policy is the one that is better in most settings; without one, the reference.
+    """
+    better: dict[str, int] = {}
+    for one in study.comparisons:
+        if one.standing == "better":
+            better[one.policy] = better.get(one.policy, 0) + 1
+    chosen = max(better, key=lambda p: better[p]) if better else study.reference
+    if chosen is None or not study.conditions or chosen not in study.recipe.policies:
+        return None
+    choice = study.recipe.policies[chosen]
+    corpus = study.recipe.corpus
+    parts = [called(study), "build-subset", shlex.quote(corpus.name), "--policy"]
+    parts += [shlex.quote(choice.name), "--size", str(study.recipe.grid.size[0])]
+    parts += ["--seed", str(study.recipe.grid.seed[0])]
+    if corpus.share != 1.0:
+        parts += ["--share", f"{corpus.share:g}"]
+    if corpus.pool != "train":
+        parts += ["--pool", corpus.pool]
+    for key, value in _written(choice.policy.params()).items():
+        written = yaml.safe_dump(value, default_flow_style=True, width=10_000)
+        written = written.removesuffix("\n").removesuffix("\n...").strip()
+        parts += ["--param", shlex.quote(f"{key}={written}")]
+    if needs_model(choice.policy.every_need):
+        models = [row["model_id"] for row in study.rows("trained")]
+        parts += ["--model", models[0] if models else "ID"]
+    return chosen, " ".join(parts)
+
+
+def _written(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in params.items() if value not in (None, {}, [])}
+
+
+def _some_cell(study: Study) -> str | None:
+    return min((str(row["cell_id"]) for row in study.clean), default=None)
+
+
+def _measured_with(study: Study) -> str:
+    runs = study.rows("runs")
+    versions = runs[-1]["versions"] if runs else None
+    known = json.loads(versions) if isinstance(versions, str) else versions or {}
+    return str(known.get("calibkit", __version__))
