@@ -96,7 +96,7 @@ def answer(con: duckdb.DuckDBPyConnection, request: dict[str, Any], answers: Bin
             send(answers, "rows", found.fetchall())
         else:
             check_single(con, request["sql"])
-            con.execute(request["sql"])
+            con.execute(request["sql"], request["parameters"])
             described = con.description or []
             columns = tuple(str(column[0]) for column in described)
             send(answers, "columns", columns, tuple(str(column[1]) for column in described))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 
 import duckdb
 
@@ -24,6 +25,9 @@ MOST_VALUES = 20_000_000
 MOST_BYTES = 512 << 20
 """A result that is larger than this is refused."""
 
+Value = str | int | float | None
+"""What a parameter of a query may be."""
+
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -31,13 +35,15 @@ def query(
     store: Store,
     sql: str,
     *,
+    parameters: Mapping[str, Value] | None = None,
     timeout_s: float = 30.0,
     memory: str = "1GB",
     limit: int | None = None,
 ) -> Table:
     """Return the result of one SQL statement over the store, which it cannot change.
 
-    memory: a whole number of KB, MB or GB. limit: fetch at most so many rows. Raises BadInput with
+    parameters: values of ``$name`` in the statement, which takes each of them; they are bound, and
+    never become SQL. memory: a whole number of KB, MB or GB. limit: fetch at most so many rows. Raises BadInput with
     DuckDB's message for SQL that fails, is not allowed, takes longer than ``timeout_s`` or more
     than ``memory``; StoreBusy and what else a store raises.
     """
@@ -53,6 +59,7 @@ def query(
         "config": closed_off(memory, threads=min(4, os.cpu_count() or 1)),
         "table": None,
         "sql": sql,
+        "parameters": dict(parameters) if parameters else None,
         "timeout_s": timeout_s,
         "memory_bytes": bytes_of(memory),
         "limit": limit,
