@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,20 +84,20 @@ class _Reader:
         return {(tuple(row[:5]), (row[5], row[6])): str(row[7]) for row in cells}
 
 
-def place_of(point: GridPoint) -> Place:
-    """Return what tells a cell from others of the same seeds."""
+def _place(points: Iterable[GridPoint]) -> Place:
+    """Return what cells have in common that differ in their seeds only."""
+    point = next(iter(points))
     return point.model, point.policy, point.size, point.scheme.id, point.preset
 
 
 def _evidence(read: _Reader, recipe: Recipe, claim: Claim) -> Evidence:
     rows = read.rows(claim)
     sides = planned_sides(recipe, claim)
+    places = [_place(side.values()) for side in sides]
     pairs = []
     used: list[tuple[Place, tuple[int, int]]] = []
     for key in sides[0]:
-        places = [place_of(side[key]) for side in sides]
-        found = [rows.get(place, {}).get(key) for place in places]
-        a, b = found[0], found[-1]
+        a, b = (rows.get(place, {}).get(key) for place in (places[0], places[-1]))
         if a is None or b is None:
             continue
         model_seed, seed = key
@@ -125,13 +125,9 @@ def _floor(rows: Rows, recipe: Recipe, claim: Claim) -> float | None:
     alias = next((name for name in (*arms, "random") if name in random), random[0])
     floors = []
     for values in claim.sides():
-        points = recipe.at({**values, "policy": alias}).cells()
-        draws = [
-            row
-            for place in sorted({place_of(point) for point in points})
-            for row in rows.get(place, {}).values()
-        ]
-        floors.append(noise_floor(draws))
+        points = list(recipe.at({**values, "policy": alias}).cells())
+        if points:
+            floors.append(noise_floor(rows.get(_place(points), {}).values()))
     return max((floor for floor in floors if floor is not None), default=None)
 
 
