@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from calibkit.curate.card_inputs import CardInputs, CardSource
-from calibkit.curate.encoding import Content, Library, artefacts_of, kept
+from calibkit.curate.encoding import Content, Library, artefacts_of, made_once
 from calibkit.curate.features import Tell, untold
 from calibkit.curate.float_models import ModelArtefact
 from calibkit.errors import BadInput
@@ -172,7 +172,7 @@ class CardMaker:
                 return envelope(there, given.documents, given.reference, rows), {}
 
             key = content_id("artefact", made_from)
-            found = kept(artefacts_of(library.store), "envelope", key, make)
+            found = made_once(artefacts_of(library.store), "envelope", key, make)
             self._envelopes[at] = dict(found.tensors)
         return self._envelopes[at]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.corpora.vocabulary import SPECIALS
-from calibkit.curate.encoding import Content, Encoder, Library, artefacts_of, kept
+from calibkit.curate.encoding import Content, Encoder, Library, artefacts_of, made_once
 from calibkit.curate.features import Tell, untold
 from calibkit.curate.float_models import ModelArtefact, load_model
 from calibkit.curate.needs import pool_with
@@ -211,7 +211,7 @@ class CardSource:
                 tensors[f"{name}/counts"] = seen[name].histogram.counts
             return tensors, {}
 
-        stored = kept(artefacts_of(library.store), "feature", key, observe).tensors
+        stored = made_once(artefacts_of(library.store), "feature", key, observe).tensors
         return {
             name: SiteReference.of(Histogram(stored[f"{name}/levels"], stored[f"{name}/counts"]))
             for name in names

@@ -67,6 +67,14 @@ def kept(
     return read(kind, key) if mapped else made
 
 
+def made_once(shelf: Artefacts, kind: str, key: str, make: Callable[[], Content]) -> Artefact:
+    """Return an artefact as `kept` does; of several processes that ask at once, one makes it."""
+    if shelf.has(kind, key):
+        return kept(shelf, kind, key, make)
+    with shelf.lock(kind, key):
+        return kept(shelf, kind, key, make)
+
+
 @dataclass
 class Library:
     """The documents of one corpus version and share, read once per split."""
@@ -150,7 +158,7 @@ class Encoder:
             built = Vocabulary.build(found, min_count=self.min_count, most=self.most_types)
             return {}, {"types": list(built.types), "made_from": made_from}
 
-        found = kept(artefacts_of(self.library.store), "vocabulary", key, make)
+        found = made_once(artefacts_of(self.library.store), "vocabulary", key, make)
         return Vocabulary(tuple(found.config["types"]))
 
     def encode(self, texts: Sequence[str]) -> Ragged:
@@ -210,7 +218,7 @@ class Encoder:
             described = {"made_from": list(made_from), **found.facts}
             return flat | {"offsets": found.tokens.offsets}, described
 
-        return key, kept(artefacts_of(self.library.store), "tokens", key, content).config
+        return key, made_once(artefacts_of(self.library.store), "tokens", key, content).config
 
     def _source(self) -> list[object]:
         return [self.library.corpus.corpus_id, self.library.share]

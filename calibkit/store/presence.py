@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from calibkit.store.connection import Store
+from calibkit.store.files import safe_name
 
 _counter = itertools.count()
 
@@ -35,6 +36,28 @@ def in_use(store: Store) -> Iterator[None]:
     finally:
         lock.release()
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(fragments: Path, name: str, *, wait: bool) -> Iterator[bool]:
+    """Hold the only right, of all processes, to measure what the fragment ``name`` will hold.
+
+    fragments: the folder where that will be. Gives False where another process has the right, or
+    with ``wait`` waits for it. It ends with the block, or with the process.
+    """
+    path = fragments.parent / "in-use" / "measuring" / f"{safe_name('fragment', name)}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)  # first: nobody may find it free and still there
+        lock.release()
 
 
 def users(store: Store) -> list[str]:

@@ -24,7 +24,7 @@ from calibkit.store.presence import users
 TRAINED = ("model", "checkpoint")
 """Kinds of artefacts that take a training to get back."""
 
-REMADE = ("tokens", "vocabulary", "feature", "envelope", "ranges")
+REMADE = ("tokens", "vocabulary", "feature", "envelope", "ranges", "reference")
 """Kinds of artefacts that are made anew from the store where they are missing."""
 
 _IDS = {

@@ -18,6 +18,20 @@ class Places:
     artefacts: Path
     fragments: Path
 
+    def has_fragment(self, name: str) -> bool:
+        """Say whether a fragment has been written, merged since or not."""
+        folders = (self.fragments, self.merged)
+        return any((folder / f"{name}.json").exists() for folder in folders)
+
+    @property
+    def merged(self) -> Path:
+        """Where fragments go when they have been merged."""
+        return self.fragments.parent / "merged"
+
+    def merged_names(self) -> frozenset[str]:
+        """Return the names of all fragments that have been merged."""
+        return frozenset(path.stem for path in self.merged.glob("*.json"))
+
 
 @dataclass(frozen=True)
 class ModelRef:
@@ -79,17 +93,24 @@ class TrainJob:
 
 @dataclass(frozen=True)
 class BaselineJob:
-    """Measure a float model and its port to Brevitas with quantizers off."""
+    """Measure a float model and its port to Brevitas with quantizers off.
+
+    anew: also where its fragment is there already.
+    """
 
     places: Places
     model: ModelRef
     test: TestSet
     run_id: str
+    anew: bool = True
 
 
 @dataclass(frozen=True)
 class CellJob:
-    """Quantize one model with one subset under one scheme, and measure it."""
+    """Quantize one model with one subset under one scheme, and measure it.
+
+    anew: also where its fragment is there already, or another process is at it just now.
+    """
 
     places: Places
     cell_id: str
@@ -103,6 +124,7 @@ class CellJob:
     engine: Engine
     run_id: str
     host: str
+    anew: bool = True
 
 
 Job = TrainJob | BaselineJob | CellJob

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from calibkit.corpora.reading import Corpus
@@ -17,7 +17,8 @@ from calibkit.recipe.recipe import Recipe
 from calibkit.store.connection import Store
 from calibkit.store.rows import insert
 from calibkit.sweep.card_phase import CardCounts, make_cards
-from calibkit.sweep.content import cell_content, tested_content
+from calibkit.sweep.cell_phase import measure_cells
+from calibkit.sweep.content import tested_content
 from calibkit.sweep.executors import (
     NO_LIMITS,
     Executor,
@@ -28,7 +29,6 @@ from calibkit.sweep.executors import (
 )
 from calibkit.sweep.jobs import (
     BaselineJob,
-    CellJob,
     Engine,
     ModelRef,
     NoiseLevel,
@@ -42,6 +42,7 @@ from calibkit.sweep.plan import (
     noise_levels,
     test_limit,
 )
+from calibkit.sweep.rows import measured_name
 from calibkit.sweep.train_phase import train_models
 from calibkit.sweep.watcher import Watcher
 
@@ -109,7 +110,7 @@ class Sweep:
         self.cards = make_cards(self, cells, models, subsets)
         lost = self._baselines(pool, cells, models, tests)
         cells = [cell for cell in cells if models[str(cell.model_key)].id not in lost]
-        return self._cells(pool, cells, models, subsets, tests)
+        return measure_cells(self, pool, cells, models, subsets, tests)
 
     def _subsets_apart(
         self, cells: Sequence[PlannedCell]
@@ -199,6 +200,7 @@ class Sweep:
         Returns the ids of the models for which that failed; their cells have failed with them,
         since results without a float row to compare with would look finished.
         """
+        merged = self.places.merged_names()
         with self.store.reading() as con:
             known = set(
                 con.execute(
@@ -218,6 +220,7 @@ class Sweep:
                     TestSet(test.id, test.labels, levels, test.clean_tokens),
                     self.ledger.run_id,
                 )
+                job = replace(job, anew=measured_name(model.id, job) in merged)
                 tasks[model.id] = Task(f"baseline {cell.point.model}", job, model.id)
         lost: set[str] = set()
         if not tasks:
@@ -237,59 +240,8 @@ class Sweep:
         self.ledger.merge()
         return lost
 
-    def _cells(
-        self,
-        pool: Executor,
-        cells: Sequence[PlannedCell],
-        models: dict[str, ModelArtefact],
-        subsets: dict[str, BuiltSubset],
-        tests: dict[str, TestSet],
-    ) -> int:
-        """Measure cells; plan cells that come to the same content share one measurement."""
-        members: dict[str, list[PlannedCell]] = {}
-        jobs: dict[str, CellJob] = {}
-        for cell in cells:
-            job = self._cell_job(
-                cell,
-                models[str(cell.model_key)],
-                subsets[str(cell.plan_key)],
-                tests[cell.point.model],
-            )
-            members.setdefault(job.cell_id, []).append(cell)
-            jobs.setdefault(job.cell_id, job)
-        with self.store.writing() as con:
-            rows = [
-                {"plan_key": cell.plan_key, "cell_id": cell_id}
-                for cell_id, found in members.items()
-                for cell in found
-            ]
-            insert(con, "plan_cells", rows)
-        needed = jobs if self.manner.again else self.ledger.still_missing(jobs)
-        tasks = [
-            Task(cell_id, job, f"{job.model.id} {job.subset_id}") for cell_id, job in needed.items()
-        ]
-        self.watcher.phase("cells", len(tasks))
-        measured = ended = 0
-        for event in pool.run(tasks, limits=self.manner.limits, stop=self._no_more):
-            if not isinstance(event, Outcome):
-                continue
-            ended += 1
-            found = members[event.task.key]
-            text = cell_text(found[0])
-            if event.failure is None:
-                measured += 1
-                self.watcher.step(f"{text} ({event.seconds:.1f} s)")
-            else:
-                self.failed_one = True
-                self.ledger.fail(found, "cell", event.failure)
-                self.watcher.step(f"{text}: {event.failure.message}", failed=True)
-            self.ledger.merge_now_and_then()
-        if ended < len(tasks):
-            why = "--max-time is over" if self.out_of_time() else "--fail-fast: a cell failed"
-            self.watcher.note(f"{why}: {len(tasks) - ended:,} cells are not measured")
-        return measured
-
-    def _subset_tokens(self, alias: str, subset: BuiltSubset) -> str:
+    def subset_tokens(self, alias: str, subset: BuiltSubset) -> str:
+        """Keep a subset as a model of this alias reads it; return the artefact's key."""
         at = (alias, subset.subset_id)
         if at not in self._kept_subsets:
             self._kept_subsets[at] = self.encoder(alias).subset_tokens(
@@ -301,34 +253,6 @@ class Sweep:
         """Say whether the time for this run is over."""
         return self.manner.deadline is not None and time.monotonic() > self.manner.deadline
 
-    def _no_more(self) -> bool:
+    def no_more(self) -> bool:
+        """Say whether no further cell is to be started."""
         return self.out_of_time() or (self.manner.fail_fast and self.failed_one)
-
-    def _cell_job(
-        self, cell: PlannedCell, model: ModelArtefact, subset: BuiltSubset, test: TestSet
-    ) -> CellJob:
-        scheme = cell.point.scheme
-        cell_id = cell_content(model.id, subset.subset_id, scheme, test.id)
-        return CellJob(
-            places=self.places,
-            cell_id=cell_id,
-            model=ModelRef(model.key, model.id, cell.model_kind),
-            corpus_id=self.corpus.corpus_id,
-            subset_id=subset.subset_id,
-            subset_tokens=self._subset_tokens(cell.point.model, subset),
-            scheme=scheme.as_dict(),
-            test=test,
-            distributions=self.recipe.measure.distributions,
-            engine=self.manner.engine,
-            run_id=self.ledger.run_id,
-            host=self.ledger.host,
-        )
-
-
-def cell_text(cell: PlannedCell) -> str:
-    """Return a cell in a few words, for progress lines."""
-    point = cell.point
-    return (
-        f"{point.model} {point.model_seed}, {point.policy}, size {point.size}, seed {point.seed}, "
-        f"{point.bits} bits, {point.rounding}"
-    )

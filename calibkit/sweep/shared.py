@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibkit.curate.encoding import Content, kept
+from calibkit.curate.encoding import Content, made_once
 from calibkit.engine.calibrate import brevitas_thresholds
 from calibkit.engine.shifts import FloatSites, float_sites, ordered_weights
 from calibkit.engine.statistics import collect_statistics
@@ -79,8 +79,7 @@ def observed_by_brevitas(
         found = brevitas_thresholds(model.kind, arrays, subset, scheme)
         return {}, {"made_from": [model.id, subset_tokens], **found}
 
-    with shelf.lock("ranges", key):
-        found = kept(shelf, "ranges", key, observe).config
+    found = made_once(shelf, "ranges", key, observe).config
     return {site: float(value) for site, value in found.items() if site != "made_from"}
 
 
@@ -99,13 +98,23 @@ def model_sites(places: Places, model: ModelRef, tokens: str) -> FloatSites:
 
 @lru_cache(maxsize=4)
 def float_token_nll(places: Places, model: ModelRef, tokens: str) -> NDArray[np.float32]:
-    """Return the float model's cross-entropies, sorted: per token, or per document."""
-    arrays, config = float_model(places, model.key)
-    documents, labels = labelled(places, tokens)
-    if model.kind == "generative":
-        network = from_arrays(dict(arrays), network_config(config))
-        return ordered(token_nll(network, documents, labels))
-    return ordered(float_evaluation(arrays, config, documents, labels).token_nll)
+    """Return the float model's cross-entropies, sorted: per token, or per document.
+
+    It reads the whole test set for them, as long as a cell does, so one worker does it for all.
+    """
+    key = content_id("artefact", ["float-token-nll", HARNESS, model.id, tokens])
+
+    def score() -> Content:
+        arrays, config = float_model(places, model.key)
+        documents, labels = labelled(places, tokens)
+        if model.kind == "generative":
+            network = from_arrays(dict(arrays), network_config(config))
+            found = ordered(token_nll(network, documents, labels))
+        else:
+            found = ordered(float_evaluation(arrays, config, documents, labels).token_nll)
+        return {"nll": found}, {"made_from": [model.id, tokens]}
+
+    return made_once(artefacts(places), "reference", key, score).tensors["nll"]
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from calibkit.quantize.schemes import Scheme, scheme_from_dict
 from calibkit.ragged import Ragged
 from calibkit.store.artefacts import Artefacts
 from calibkit.store.fragments import write_fragment
+from calibkit.store.presence import claimed
 from calibkit.sweep.clock import Clock, peak_mb
 from calibkit.sweep.executors import Report
 from calibkit.sweep.float_side import collapse_flags, first, float_evaluation
@@ -62,9 +63,34 @@ def work(job: Job, report: Report) -> None:
         if isinstance(job, TrainJob):
             train_model(job, report)
         elif isinstance(job, BaselineJob):
-            measure_baseline(job)
+            _unless_there(job, job.model.id, measure_baseline, report, wait=True)
         else:
-            measure_cell(job)
+            _unless_there(job, job.cell_id, measure_cell, report, wait=False)
+
+
+AT_IT = {"elsewhere": "at it"}
+"""Reported where another run is measuring the same just now; the job has done nothing."""
+DONE = {"elsewhere": "done"}
+"""Reported where another run has measured the same meanwhile; the job has done nothing."""
+
+J = TypeVar("J", BaselineJob, CellJob)
+
+
+def _unless_there(
+    job: J, owner: str, measure: Callable[[J], None], report: Report, *, wait: bool
+) -> None:
+    """Measure, unless another run over the same store does or did so since this one began."""
+    if job.anew:
+        measure(job)
+        return
+    name = measured_name(owner, job)
+    with claimed(job.places.fragments, name, wait=wait) as mine:
+        if not mine:
+            report(AT_IT)
+        elif job.places.has_fragment(name):
+            report(DONE)
+        else:
+            measure(job)
 
 
 # ------------------------------------------------------------------------------------ training

@@ -74,7 +74,7 @@ def test_after_any_collection_a_complete_recipe_measures_nothing(
     assert collect(study.store, wanted) == found
     assert find_garbage(study.store, wanted).waste == ()
     kinds = {one.what for one in found.waste}
-    assert kinds == ({"tokens", "vocabulary", "feature"} if flags[0] else set()) | (
+    assert kinds == ({"tokens", "vocabulary", "feature", "reference"} if flags[0] else set()) | (
         {"merged"} if flags[2] else set()
     )
     assert everything_measured(study) == before

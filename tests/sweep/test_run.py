@@ -126,7 +126,7 @@ def test_limit_documents_is_another_set_of_results(fresh):
 def test_max_time_starts_no_further_cell(fresh, watched):
     report = fresh.run(ONE_CELL, max_time=1e-9, watcher=watched)
     assert (report.measured, report.done, report.missing, report.failed) == (0, 0, 1, 0)
-    assert watched.notes == ["--max-time is over: 1 cells are not measured"]
+    assert watched.notes == ["--max-time is over: 1 cell is not measured"]
     assert fresh.run(ONE_CELL).done == 1
 
 
