@@ -83,8 +83,9 @@ def compare(
     that they are: McNemar's exact test on the stored predictions.
 
     better and worse: the interval excludes 0, and so does the exact sign-flip test, corrected for
-    all rows (Benjamini-Hochberg; Holm where the recipe declares claims). same: two one-sided
-    t tests put the difference inside the margin. Otherwise it says how many draws would decide.
+    all rows (Benjamini-Hochberg), or within the family of claims that the recipe declares (Holm).
+    same: two one-sided t tests put the difference inside the margin. Otherwise it says how many
+    draws would decide.
     With several float models, intervals are about new float models as well as new draws.
 
     \b
@@ -108,7 +109,8 @@ def compare(
         _compare_cells(session, [str(cell) for cell in cells], output)
         return
     from calibkit.cli.compare_rows import caption, for_people, in_full, told
-    from calibkit.decide.comparison import compare_groups
+    from calibkit.decide.comparison import compare_groups, most_moved_first
+    from calibkit.decide.declared import declared_p
     from calibkit.decide.evidence import pairs_of
     from calibkit.decide.measures import find_measure
 
@@ -118,13 +120,18 @@ def compare(
     )  # fmt: skip
     scale = find_measure(measure).scale
     stored = None if margin is None else margin / scale
-    found = compare_groups(groups, margin=stored)
+    declared = declared_p(session.store, groups, a, b, axis)
+    found = compare_groups(groups, margin=stored, declared=declared.p)
+    if by is not None:  # what moved most comes first
+        found = most_moved_first(found)
     if output.is_for_people:
         output.table(for_people(found, a, b), below=caption(found, stored))
     else:
         output.table(in_full(found, a, b, stored))
-    for line in told(found, a, b, stored):
+    for line in told(found, a, b):
         note(line)
+    for name in declared.unread:
+        note(f"{name}: its claims cannot be read by this version, and none counts as declared")
 
 
 def _cell(store: Store, text: str) -> str | None:
@@ -142,18 +149,13 @@ def _cell(store: Store, text: str) -> str | None:
 
 
 def _compare_cells(session: Session, cells: list[str], output: Output) -> None:
-    from calibkit.cli.compare_rows import (
-        CELLS_CAPTION,
-        cells_for_people,
-        cells_in_full,
-        told_of_cells,
-    )
+    from calibkit.cli.compare_cells_rows import CAPTION, for_people, in_full, told
     from calibkit.decide.two_cells import compare_cells
 
     found = compare_cells(session.store, *cells)
     if output.is_for_people:
-        output.table(cells_for_people(found), below=CELLS_CAPTION)
+        output.table(for_people(found), below=CAPTION)
     else:
-        output.table(cells_in_full(found, *cells))
-    for line in told_of_cells(found, *cells):
+        output.table(in_full(found, *cells))
+    for line in told(found, *cells):
         note(line)

@@ -11,7 +11,6 @@ from calibkit.cli.table import Figure, Table
 if TYPE_CHECKING:
     from calibkit.decide.comparison import Comparison
     from calibkit.decide.measures import Measure
-    from calibkit.decide.two_cells import CellComparison
 
 _TYPES = {
     **dict.fromkeys(("corpus", "recipe", "model", "policy"), "VARCHAR"),
@@ -36,12 +35,15 @@ _HIDDEN_WHERE_ALIKE = (
     "corpus", "recipe", "model", "policy", "size", "bits", "rounding", "preset", "noise_kind",
     "noise", "site",
 )  # fmt: skip
-_HEADINGS = ("95 %", "BCa", "p bh", "found")
+_HEADINGS = ("95 %", "BCa", "p bh", "p holm", "found")
 _DECIMALS = {"points": 2, "nats": 4, "D": 4, "sigma": 4, "share": 4}
 
 
 def in_full(found: Sequence[Comparison], a: str, b: str, margin: float | None) -> Table:
-    """Return every comparison with raw numbers, for machines; p_bh is over all of them."""
+    """Return every comparison with raw numbers, for machines.
+
+    p_holm: of what is declared, in its family; p_bh: of all others.
+    """
     records = []
     for one in found:
         gain, measure = one.gain, one.group.measure
@@ -55,8 +57,10 @@ def in_full(found: Sequence[Comparison], a: str, b: str, margin: float | None) -
                 "sd": gain.sd, "df": gain.df, "wins": gain.wins, "pairs": gain.pairs,
                 "draws": gain.draws, "models": gain.models, "draws_a": gain.draws_a,
                 "draws_b": gain.draws_b, "left_out": gain.left_out, "p_sign_flip": gain.p_flip,
-                "p": gain.p, "p_bh": one.p_adjusted, "detectable": gain.detectable,
-                "floor": gain.floor, "margin": _margin(measure, margin), "p_same": gain.p_same,
+                "p": gain.p, "p_bh": one.p_adjusted if one.correction == "bh" else None,
+                "p_holm": one.p_adjusted if one.correction == "holm" else None,
+                "detectable": gain.detectable, "floor": gain.floor,
+                "margin": _margin(measure, margin), "p_same": gain.p_same,
                 "equivalent": gain.equivalent, "verdict": gain.verdict,
                 "draws_needed": gain.draws_needed, "models_needed": gain.models_needed,
             }
@@ -80,6 +84,9 @@ def for_people(found: Sequence[Comparison], a: str, b: str) -> Table:
         hidden.add("floor")
     if all(one.gain.models == 1 for one in found):
         hidden.add("models")
+    for correction in ("bh", "holm"):
+        if all(one.correction != correction for one in found):
+            hidden.add(f"p {correction}")
     return Table.of([{k: v for k, v in r.items() if k not in hidden} for r in records])
 
 
@@ -88,36 +95,36 @@ def caption(found: Sequence[Comparison], margin: float | None) -> str:
     measure = found[0].group.measure
     said = [f"{name} {value}" for name, value in _alike(found).items() if value is not None]
     lines = [f"in every row: {', '.join(said)}"] if said else []
-    within = _margin(measure, margin)
+    several = any(one.gain.models > 1 for one in found)
+    better = "higher" if measure.higher_is_better else "lower"
     lines += [
-        f"{measure.name}: {measure.about}"
-        f" ({measure.unit}; {'higher' if measure.higher_is_better else 'lower'} is better)",
+        f"{measure.name}: {measure.about} ({measure.unit}; {better} is better)",
         "gain = A - B, the mean over draws (distinct subsets); 95 %: t interval"
-        + (", over new float models too" if any(one.gain.models > 1 for one in found) else ""),
-        "p: exact sign flips over draws"
-        + (
-            ", or the interval's t if that is larger"
-            if any(one.gain.models > 1 for one in found)
-            else ""
-        )
-        + "; p bh: corrected for all rows (Benjamini-Hochberg)",
-        "found: the difference that these draws find four times out of five",
+        + (", over new float models too" if several else ""),
+        "p: exact sign flips over draws" + (", or t where that is larger" if several else ""),
     ]
+    corrections = {one.correction for one in found}
+    if "bh" in corrections:
+        lines.append("p bh: corrected for all rows that have it (Benjamini-Hochberg)")
+    if "holm" in corrections:
+        lines.append("p holm: corrected within the family of claims that the recipe declares")
+    lines.append("found: the difference that these draws find four times out of five")
     if any(one.gain.floor is not None for one in found):
         lines.append("floor: what two random draws differ by, on average")
+    within = _margin(measure, margin)
     lines.append(
-        "verdict: better, worse: interval and p bh agree; "
+        "verdict: better, worse: interval and corrected p agree; "
         + (
             f"same: inside ±{_number(within, measure)} by two one-sided tests"
             if within is not None
             else "no margin, so nothing is called the same"
         )
-        + "; else draws that would decide"
+        + "; else the draws that would decide"
     )
     return "\n" + "\n".join(lines) + "\n"
 
 
-def told(found: Sequence[Comparison], a: str, b: str, margin: float | None) -> list[str]:
+def told(found: Sequence[Comparison], a: str, b: str) -> list[str]:
     """Return the sentences that sum the comparisons up."""
     measure = found[0].group.measure
     counts = Counter(one.gain.verdict for one in found)
@@ -209,8 +216,9 @@ def _shown(one: Comparison, a: str, b: str) -> dict[str, Any]:
         "gain": number(gain.gain, signed=True),
         "95 %": interval((gain.low, gain.high)),
         "BCa": interval(gain.bca),
-        "p": _p(gain.p),
-        "p bh": _p(one.p_adjusted),
+        "p": p_text(gain.p),
+        "p bh": p_text(one.p_adjusted) if one.correction == "bh" else None,
+        "p holm": p_text(one.p_adjusted) if one.correction == "holm" else None,
         "wins": Figure(f"{gain.wins}/{gain.pairs}"),
         "draws": gain.draws,
         "models": gain.models,
@@ -259,7 +267,8 @@ def _number(value: float, measure: Measure, *, signed: bool = False) -> str:
     return f"+{text}" if signed and value > 0 else text
 
 
-def _p(value: float | None) -> Figure | None:
+def p_text(value: float | None) -> Figure | None:
+    """Return a p value as a table shows it."""
     if value is None:
         return None
     return Figure("<.001" if value < 0.0005 else f"{value:.3f}")
@@ -267,70 +276,3 @@ def _p(value: float | None) -> Figure | None:
 
 def _rows(number: int) -> str:
     return f"{number} row{'' if number == 1 else 's'}"
-
-
-CELLS_CAPTION = """
-accuracies and gain = first - second in percent, on the same documents; 95 %: paired interval over
-documents (Agresti and Min); gained, lost: documents that only the first, or second, gets right
-p: McNemar's exact test; p bh: corrected for all rows (Benjamini-Hochberg)
-found: the difference that so many documents find four times out of five at this discordance
-"""
-
-
-def cells_in_full(found: Sequence[CellComparison], cell_a: str, cell_b: str) -> Table:
-    """Return the test under every noise with raw numbers, for machines."""
-    return Table.of(
-        [
-            {
-                "cell_a": cell_a, "cell_b": cell_b, "noise_kind": one.noise_kind,
-                "noise": one.noise, "noise_seed": one.noise_seed,
-                "accuracy_a": one.accuracy_a, "accuracy_b": one.accuracy_b,
-                "gain": one.test.difference.difference, "ci_low": one.test.difference.low,
-                "ci_high": one.test.difference.high, "gained": one.test.difference.gained,
-                "lost": one.test.difference.lost, "documents": one.test.difference.documents,
-                "discordance": one.test.discordance, "p": one.test.p, "p_bh": one.p_adjusted,
-                "detectable": one.test.detectable,
-            }
-            for one in found
-        ]
-    )  # fmt: skip
-
-
-def cells_for_people(found: Sequence[CellComparison]) -> Table:
-    """Return the same in percent, rounded."""
-
-    def percent(value: float) -> Figure:
-        return Figure(f"{100 * value:.2f}")
-
-    records = [
-        {
-            "noise_kind": one.noise_kind, "noise": one.noise, "noise_seed": one.noise_seed,
-            "first": percent(one.accuracy_a), "second": percent(one.accuracy_b),
-            "gain": percent(one.test.difference.difference),
-            "95 %": Figure(
-                f"{100 * one.test.difference.low:.2f} to {100 * one.test.difference.high:.2f}"
-            ),
-            "gained": one.test.difference.gained, "lost": one.test.difference.lost,
-            "documents": one.test.difference.documents, "p": _p(one.test.p),
-            "p bh": _p(one.p_adjusted), "found": percent(one.test.detectable),
-        }
-        for one in found
-    ]  # fmt: skip
-    if len({one.noise_seed for one in found}) == 1:
-        for record in records:
-            del record["noise_seed"]
-    return Table.of(records)
-
-
-def told_of_cells(found: Sequence[CellComparison], cell_a: str, cell_b: str) -> list[str]:
-    """Return the sentences that sum the tests up."""
-    first = found[0]
-    test, under = first.test, first.noise_kind
-    where = "clean documents" if under == "none" else f"{under} {first.noise:g}"
-    standing = "differ" if test.p <= 0.05 else "are not shown to differ"
-    return [
-        f"{cell_a} and {cell_b} {standing} on {where}: {100 * test.difference.difference:+.2f}"
-        f" points, p {_p(test.p)}; {100 * test.discordance:.1f} % of the documents tell them apart,"
-        f" so that {100 * test.detectable:.2f} points would be found",
-        "two fixed networks on these documents: nothing is said about other calibration draws",
-    ]

@@ -71,13 +71,17 @@ _ALL = (
         "accuracy", rows="curve",
     ),
     _shift("ks_weights", "KS D of weights, float against quantized", "ks", "weights", "D"),
-    _shift("ks_activations", "the same of activations", "ks", "activations", "D"),
+    _shift(
+        "ks_activations", "KS D of activations, float against quantized", "ks", "activations", "D"
+    ),
     _shift(
         "wasserstein_weights", "Wasserstein-1 of weights in standard deviations of the float ones",
         "wasserstein", "weights", "sigma",
     ),
     _shift(
-        "wasserstein_activations", "the same of activations", "wasserstein", "activations", "sigma"
+        "wasserstein_activations",
+        "Wasserstein-1 of activations in standard deviations of the float ones",
+        "wasserstein", "activations", "sigma",
     ),
     _shift(
         "code_change", "share of the weights whose code the rounding method changed",
