@@ -52,6 +52,7 @@ class Line:
     presets: set[str] = field(default_factory=set)
     flagged: Counter[str] = field(default_factory=Counter)
     cells: list[tuple[int, int]] = field(default_factory=list)
+    interval: dict[Level, tuple[float | None, float | None]] = field(default_factory=dict)
 
     @property
     def preset(self) -> str:
@@ -143,6 +144,8 @@ class Summary:
             name = f"{level[0]}_{level[1]:g}"
             record[f"float_accuracy_{name}"] = self.floats.get((model, level))
             record[f"accuracy_{name}"] = line.accuracy.get(level)
+            low, high = line.interval.get(level, (None, None))
+            record |= {f"ci_low_{name}": low, f"ci_high_{name}": high}
             record[f"accuracy_drop_{name}"] = line.drop.get(level)
             record[f"noise_drop_{name}"] = _less(clean.get("accuracy"), line.accuracy.get(level))
         record |= {name: clean.get(name) for name in SHIFTS}
@@ -193,6 +196,7 @@ def read_summary(con: duckdb.DuckDBPyConnection, recipe: str) -> Summary:
         else:
             line.accuracy[level] = row["accuracy"]
             line.drop[level] = row["accuracy_drop"]
+            line.interval[level] = (row["ci_low"], row["ci_high"])
     for row in Table.fetched(con.execute(_CELLS, [recipe])).records():
         line = lines[tuple(row[name] for name in GROUP)]
         line.cells.append((row["model_seed"], row["seed"]))

@@ -112,6 +112,7 @@ def test_the_summary_in_full(
     assert first["accuracy_drop"] == pytest.approx(0.03)
     assert first["ci_low"] < first["accuracy"] < first["ci_high"]
     assert first["accuracy_keyboard_0.1"] == pytest.approx(0.79)
+    assert first["ci_low_keyboard_0.1"] < 0.79 < first["ci_high_keyboard_0.1"]
     assert first["noise_drop_keyboard_0.1"] == pytest.approx(0.1)
     assert first["ks_token_nll"] == 0.0456
 
