@@ -38,20 +38,27 @@ def claims(context: click.Context, session: Session, *, recipe: Path, output: Ou
     """Judge the claims of RECIPE, one by one, by what is measured.
 
     A claim says where a difference A - B lies, or a measure by itself: lower or higher, by at least
-    `by`, or equal, within `within`. It is supported where the difference is established to lie
-    there, contradicted where it is established not to (the other sign, less than `by`, more than
-    `within`), undecided otherwise; then it is told how many draws, or float models, would decide.
+    `by`, or equal, within `within`. Nothing is measured here: `calibkit evaluate RECIPE` does that.
 
-    Established means both: the 95 % interval over draws, clustered by float model, has all of it
-    on one side of the bound; and p of that bound, exact by sign flips over draws, or by t clustered
-    by float model where that is larger, is at most .05 after Holm's correction over all claims
-    of the family. For equal these are two one-sided tests: the 90 % interval, and the larger of
-    the two p. So the chance of any wrong verdict in a family is at most 5 %, if it is judged once:
-    after all that is planned is measured, not again and again on the way.
+    \b
+      supported     the difference is established to lie where the claim puts it
+      contradicted  it is established not to: it has the other sign, or is less than `by`,
+                    or more than `within`
+      undecided     neither; then it says how many draws, or float models, would decide
 
-    Claims stand in the section `claims:` of the recipe; nothing is measured here. The exit code is
-    0 when all pairs that the claims need are measured, whatever the verdicts, and 1 while some are
-    not.
+    Established means both: the 95 % interval of the difference, over draws and float models, lies
+    on one side of the bound that is claimed; and the p value of that bound is at most .05 after
+    Holm's correction over all claims of the family. p is that of exact sign flips over draws; with
+    several float models the largest of that, of t over both, and of t over either alone.
+    Where equality is found, two one-sided tests decide: the 90 % interval inside both bounds, and
+    the larger of the two p values.
+
+    So any verdict in a family is wrong with a chance of 5 % at most, if it is asked for once: when
+    all is measured, not again and again on the way. Claims measured in part count as they stand,
+    and are pointed out.
+
+    The exit code is 0 when all pairs that the claims need are measured, whatever the verdicts, and
+    1 while some are not.
 
     \b
     Examples:

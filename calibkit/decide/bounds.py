@@ -1,9 +1,10 @@
 """On which side of a bound a difference lies: p values that hold far out, and what it would take.
 
 Several claims at once ask for small p values, and few float models know their own spread badly: by
-chance three of them may lie close together. The interval over float models and draws is right on
-average at 95 %; at 99.9 % it would call too much sure. So p is also never less than that of Student
-t over the float models alone, each averaged over its draws.
+chance three of them may lie close together. The interval over float models and draws is right at
+95 %; at 99.9 % it would be wrong several times as often as it says. So p is never less than that of
+Student t over the float models alone, each averaged over its draws, nor over the draws alone
+(Clark, 1973, Journal of Verbal Learning and Verbal Behavior 12, asks for both).
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from calibkit.measure.clustered import Clustered, clustered_interval
 from calibkit.measure.detectable import MOST_DRAWS, power_of
 from calibkit.measure.equivalence import tost_power
 
+ROUNDING = 1e-12
+"""Differences of fractions that are smaller are none."""
+
 Power = Callable[[float, float, float], float]
 """Mean difference from 0, its standard error, degrees of freedom -> chance to find what is so."""
 
@@ -27,8 +31,8 @@ Power = Callable[[float, float, float], float]
 class Bound:
     """What pairs say about a - b - at: its interval, and the two-sided p of it being 0.
 
-    p: the largest of the exact sign flips over draws and, with several float models, of t over
-    both and t over the float models alone. None for no draw at all.
+    p: of exact sign flips over draws; with several float models the largest of that, of t over
+    both, and of t over either alone.
     """
 
     at: float
@@ -44,24 +48,30 @@ class Bound:
 
 def bound_of(pairs: Sequence[Paired], at: float, level: float) -> Bound:
     """Return what pairs say about their difference from ``at``; level: of the interval."""
-    moved = [replace(pair, b=pair.b + at) for pair in pairs]
+    moved = [replace(pair, a=_exact(pair.a - pair.b - at), b=0.0) for pair in pairs]
     gain = contrast(moved, margin=None, level=level)
     p = gain.p
     if p is not None and gain.models > 1:
-        p = max(p, _by_models(gains_table(moved)))
+        table = gains_table(moved)
+        p = max(p, _p_of(table.mean(axis=1)), _p_of(table.mean(axis=0)))
     return Bound(at, gain, p)
 
 
-def _by_models(gains: Values) -> float:
-    """Return p of t over the float models, each averaged over its draws."""
+def _exact(difference: float) -> float:
+    """Return 0 for what is only the rounding of numbers that stand on the bound."""
+    return 0.0 if abs(difference) < ROUNDING else difference
+
+
+def _p_of(values: Values) -> float:
+    """Return the two-sided p of Student t that the mean of values is 0; 1 for a single one."""
+    if len(values) < 2:
+        return 1.0
     from scipy.special import stdtr
 
-    means = gains.mean(axis=1)
-    se = float(means.std(ddof=1)) / math.sqrt(len(means))
-    mean = float(means.mean())
+    se, mean = float(values.std(ddof=1)) / math.sqrt(len(values)), float(values.mean())
     if se == 0:
         return 1.0 if mean == 0 else 0.0
-    return 2 * float(stdtr(len(means) - 1, -abs(mean) / se))
+    return 2 * float(stdtr(len(values) - 1, -abs(mean) / se))
 
 
 def more_for_side(pairs: Sequence[Paired], at: float, alpha: float) -> Needed:
@@ -96,8 +106,11 @@ def _needed(pairs: Sequence[Paired], power: Power, fewest: int) -> Needed:
             return False
         if models == 1:
             return True
-        spread = known.spread.model + known.spread.rest / draws
-        return power(known.mean, math.sqrt(spread / models), models - 1) >= POWER
+        spread = known.spread
+        of_models = (spread.model + spread.rest / draws) / models
+        of_draws = (spread.draw + spread.rest / models) / draws
+        sides = ((of_models, models), (of_draws, draws))
+        return all(power(known.mean, math.sqrt(v), n - 1) >= POWER for v, n in sides)
 
     draws = _first(
         range(found.draws + 1, MOST_DRAWS + 1), lambda n: decides(found.models, n, found)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from calibkit.decide.contrast import Paired
 from calibkit.decide.verdicts import Evidence, Judged, judge
@@ -211,6 +212,34 @@ def test_on_the_bound_no_number_of_draws_is_promised():
     judged = one(claim("lower", by=0.5), [around(-0.005, 0.001)])
     assert judged.more.draws is None and judged.more.models is None
     assert one(claim("lower"), [[0.0] * 10]).verdict == "undecided"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_p_is_the_largest_of_flips_and_of_t_over_models_and_over_draws(seed):
+    rng = np.random.default_rng(seed)
+    spreads = [(0.003, 0.0), (0.0, 0.003), (0.001, 0.001)][seed % 3]
+    table = -0.01 + rng.normal(0, spreads[0], (3, 1)) + rng.normal(0, spreads[1], (1, 8))
+    table = table + rng.normal(0, 0.001, (3, 8))
+    judged = one(claim("lower", by=0.5), table.tolist())
+    sides = [stats.ttest_1samp(table.mean(axis=axis), -0.005).pvalue for axis in (0, 1)]
+    assert judged.gain is not None and judged.p is not None
+    assert judged.p >= max(*sides, 2 / 2**8) * (1 - 1e-9)
+    together = one(claim("lower", by=0.5), [row.tolist() for row in table[:1]])
+    assert together.p == 2 / 2**8  # a single float model: exact flips
+
+
+@pytest.mark.parametrize("by", [0.5, 1.0, 1.5, 2.0])
+def test_numbers_that_stand_on_the_bound_decide_nothing(by):
+    """A document of 200 is half a point: as floats, 0.905 - 0.9 is not quite 0.005."""
+    exact = [
+        Paired(m, d, f"a{d}", f"b{d}", 0.85 + d / 200, 0.85 + d / 200 - by / 100)
+        for m in range(3)
+        for d in range(10)
+    ]
+    for expect in ("higher", "equal"):
+        what = claim(expect, by=by, within=by)
+        (judged,) = judge([Evidence(what, tuple(exact), planned=30)])
+        assert judged.verdict == "undecided", expect
 
 
 def test_a_claim_without_b_is_held_against_zero():
