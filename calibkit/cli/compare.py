@@ -75,7 +75,7 @@ def compare(
     margin: float | None,
     output: Output,
 ) -> None:
-    """Say what A gains over B, draw by draw, with its interval and what it decides.
+    """Say what A gains over B, and how sure that is.
 
     A and B are two policies of a recipe (by their aliases there), or other values of --axis. Draws
     of the same seed, size, float model, scheme and noise are paired; one row per setting. B may be
@@ -90,10 +90,10 @@ def compare(
 
     \b
     Measures beside accuracy:
-      accuracy_drop accuracy of the float model minus that of the cell
-      noise_drop    accuracy on clean documents minus that under noise
-      noise_excess  how much more than the float model it loses to noise
-      noise_auc     mean accuracy over the noise levels
+      accuracy_drop  accuracy of the float model minus that of the cell
+      noise_drop     accuracy on clean documents minus that under noise
+      noise_excess   how much more than the float model it loses to noise
+      noise_auc      mean accuracy over the noise levels
       ks_*, wasserstein_*  how far quantization moved the distributions
 
     \b

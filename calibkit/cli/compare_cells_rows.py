@@ -16,6 +16,7 @@ accuracies and gain = first - second in percent, on the same documents; 95 %: pa
 documents (Agresti and Min); gained, lost: documents that only the first, or second, gets right
 p: McNemar's exact test; p bh: corrected for all rows (Benjamini-Hochberg)
 found: the difference that so many documents find four times out of five at this discordance
+floor: what two random draws under the first cell's settings differ by, on average
 """
 
 
@@ -31,7 +32,7 @@ def in_full(found: Sequence[CellComparison], cell_a: str, cell_b: str) -> Table:
                 "ci_high": one.test.difference.high, "gained": one.test.difference.gained,
                 "lost": one.test.difference.lost, "documents": one.test.difference.documents,
                 "discordance": one.test.discordance, "p": one.test.p, "p_bh": one.p_adjusted,
-                "detectable": one.test.detectable,
+                "detectable": one.test.detectable, "floor": one.floor,
             }
             for one in found
         ]
@@ -55,6 +56,7 @@ def for_people(found: Sequence[CellComparison]) -> Table:
             "gained": one.test.difference.gained, "lost": one.test.difference.lost,
             "documents": one.test.difference.documents, "p": p_text(one.test.p),
             "p bh": p_text(one.p_adjusted), "found": percent(one.test.detectable),
+            "floor": None if one.floor is None else percent(one.floor),
         }
         for one in found
     ]  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 
-from calibkit.decide.evidence_rows import literal
+from calibkit.decide.evidence import noise_floor
+from calibkit.decide.evidence_rows import Row, literal
 from calibkit.errors import BadInput
 from calibkit.measure.mcnemar import McNemar, mcnemar
 from calibkit.measure.multiple import benjamini_hochberg
@@ -18,6 +20,8 @@ class CellComparison:
     """McNemar's test of two cells on the same documents under one noise.
 
     p_adjusted: p corrected over the noise levels that are compared (Benjamini and Hochberg, 1995).
+    floor: by how much accuracy differs between two random draws under the settings of the first
+    cell, on average; None where fewer than two are measured.
     """
 
     noise_kind: str
@@ -27,6 +31,7 @@ class CellComparison:
     accuracy_b: float
     test: McNemar
     p_adjusted: float
+    floor: float | None
 
 
 def compare_cells(store: Store, cell_a: str, cell_b: str) -> list[CellComparison]:
@@ -67,9 +72,27 @@ def compare_cells(store: Store, cell_a: str, cell_b: str) -> list[CellComparison
     right = [[np.asarray(row[side]) == labels for side in (3, 4)] for row in rows]
     tested = [mcnemar(first, second) for first, second in right]
     adjusted = benjamini_hochberg([test.p for test in tested])
-    return [
-        CellComparison(
-            str(row[0]), float(row[1]), int(row[2]), float(of_a.mean()), float(of_b.mean()), test, p
+    floors = _floors(store, cell_a)
+    found_rows = []
+    for row, (of_a, of_b), test, p in zip(rows, right, tested, adjusted, strict=True):
+        kind, noise = str(row[0]), float(row[1])
+        scores = float(of_a.mean()), float(of_b.mean())
+        found_rows.append(
+            CellComparison(kind, noise, int(row[2]), *scores, test, p, floors.get((kind, noise)))
         )
-        for row, (of_a, of_b), test, p in zip(rows, right, tested, adjusted, strict=True)
-    ]
+    return found_rows
+
+
+def _floors(store: Store, cell: str) -> dict[tuple[str, float], float | None]:
+    """Return the noise floor by noise kind and level: random draws beside the cell."""
+    found = query(
+        store,
+        "SELECT noise_kind, noise, model_seed, seed, subset_id, accuracy FROM results SEMI JOIN"
+        " (SELECT recipe, model, model_seed, size, scheme_id FROM results"
+        f" WHERE cell_id = {literal(cell)}) USING (recipe, model, model_seed, size, scheme_id)"
+        " WHERE policy_kind = 'random' ORDER BY ALL",
+    ).rows
+    draws: dict[tuple[str, float], list[Row]] = defaultdict(list)
+    for kind, noise, *of_draw in found:
+        draws[str(kind), float(noise)].append(Row({}, "", "random", *of_draw))
+    return {level: noise_floor(rows) for level, rows in draws.items()}
