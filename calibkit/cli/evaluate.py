@@ -17,20 +17,17 @@ from calibkit.cli.output import Output, data_options
 from calibkit.cli.profiling import profile_words
 from calibkit.cli.session import Session, pass_session
 from calibkit.cli.summary import cell_words, read_summary
-from calibkit.cli.table import Table
 from calibkit.cli.text import one_line
 from calibkit.errors import Incomplete
 
 if TYPE_CHECKING:
     from calibkit.recipe import Recipe
     from calibkit.store import Store
-    from calibkit.sweep.plan import Plan, Shard
+    from calibkit.sweep.plan import Shard
     from calibkit.sweep.run import RunReport
 
 MOST_FAILURES = 10
 """So many failed cells are told one by one; the view `failed` has them all."""
-
-SHOWN = ("state", "model", "model_seed", "policy", "size", "seed", "bits", "rounding", "preset")
 
 
 def cores() -> int:
@@ -42,7 +39,18 @@ def cores() -> int:
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("-n", "--dry-run", is_flag=True, help="Show the cells and their state; run nothing.")
+@click.option(
+    "-n",
+    "--dry-run",
+    is_flag=True,
+    help="Show the cells, whether their subsets can be had, and what a run will take; run nothing.",
+)
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="With --dry-run, where this host has timed no such cells: time a small one of each kind of"
+    " model, some ten seconds each, for the estimate.",
+)
 @click.option(
     "--workers",
     metavar="N",
@@ -133,6 +141,7 @@ def evaluate(
     *,
     recipe: Path,
     dry_run: bool,
+    probe: bool,
     workers: int | None,
     executor: Literal["local", "serial"],
     engine: Literal["auto", "plain", "torch", "native"],
@@ -170,6 +179,8 @@ def evaluate(
     loaded = load_recipe(recipe)
     if dry_run and profile:
         raise click.UsageError("a dry run takes no time; leave out --dry-run or --profile")
+    if probe and not dry_run:
+        raise click.UsageError("--probe goes with --dry-run; a run itself needs no estimate")
     if executor == "serial" and (timeout is not None or memory_limit is not None):
         raise click.UsageError(
             "--timeout and --memory-limit end a worker process, and --executor serial has none; "
@@ -181,18 +192,19 @@ def evaluate(
 
     part = None if shard is None else Shard(*shard)
     if dry_run:
-        from calibkit.sweep.plan import plan
+        from calibkit.cli.dry_run import show_dry_run
 
-        planned = plan(
+        show_dry_run(
             session.store,
             loaded,
+            output,
+            workers=1 if executor == "serial" else workers or cores(),
             limit_documents=limit_documents,
             where=where,
             shard=part,
             again=again,
+            probe=probe,
         )
-        _show_plan(planned, output)
-        _tell_time(session.store, planned, workers or cores())
         return
 
     from calibkit.sweep.executors import Limits
@@ -284,46 +296,6 @@ def _shard(text: str | None) -> tuple[int, int] | None:
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise click.BadParameter(f"{text!r} is not a part; write I/N with I from 1 to N, as in 3/8")
     return int(found[1]), int(found[2])
-
-
-def _show_plan(plan: Plan, output: Output) -> None:
-    cells = [cell.columns() for cell in plan.cells if cell.ordinal in plan.wanted]
-    output.table(Table.of(cells, SHOWN if output.is_for_people else ()))
-    counts = plan.counts
-    note(
-        f"{counts['planned']:,} cells planned: {counts['done']:,} done,"
-        f" {counts['failed']:,} failed, {counts['missing']:,} missing"
-    )
-    to_do = plan.to_do()
-    levels = len(plan.recipe.measure.levels)
-    models = len({name for cell in to_do for name in cell.models()})
-    subsets = len(
-        {(c.point.policy, c.point.size, c.point.seed, c.subset_model) for c in to_do}
-    )  # a policy that looks through a float model has one for each
-    note(
-        f"a run would measure {len(to_do):,} cells at {levels} noise levels each"
-        f" = {levels * len(to_do):,} evaluations, from {models} float models and {subsets} subsets"
-    )
-    card = plan.recipe.measure.card
-    if card != "none":
-        note(f"and make the coverage cards of the subsets that the store lacks (card: {card})")
-
-
-def _tell_time(store: Store, plan: Plan, workers: int) -> None:
-    """Note how long a run would take, and what that rests on."""
-    from calibkit.sweep.estimate import estimate
-
-    found = estimate(store, plan)
-    seconds = found.seconds(workers)
-    if not plan.to_do():
-        return
-    if seconds is None:
-        what = "cells" if found.cell_seconds is None else "models"
-        note(f"estimated time: unknown, this host has not timed {what} of a kind that is needed")
-        return
-    told = f"{found.cells:,} cells" + (f" and {found.models:,} models" if found.models else "")
-    spent = progress.duration(seconds)
-    note(f"estimated time: {spent} with {workers} workers, from {told} timed on this host")
 
 
 def _show_summary(store: Store, recipe: Recipe, output: Output, *, profile: bool) -> None:

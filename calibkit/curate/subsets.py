@@ -129,6 +129,17 @@ class SubsetBuilder:
             ).fetchone()
             return None if row is None else read_subset(con, str(row[0]))
 
+    def stored(self, request_keys: Sequence[str]) -> dict[str, str]:
+        """Return the ids of the subsets that the store has for requests, by `request_key`."""
+        with self.library.store.reading() as con:
+            return dict(
+                con.execute(
+                    "SELECT request_key, subset_id FROM subset_requests"
+                    " SEMI JOIN (SELECT unnest(?::VARCHAR[]) AS request_key) USING (request_key)",
+                    [list(request_keys)],
+                ).fetchall()
+            )
+
     def keep(self, request: Request, doc_ids: Sequence[str]) -> BuiltSubset:
         """Put documents of the pool, in calibration order, into the store as an answer."""
         return self._keep(request, Chosen(self.documents(doc_ids)))

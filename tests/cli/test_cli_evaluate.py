@@ -220,7 +220,7 @@ def test_a_dry_run_works_without_a_store(run: Run, tmp_path: Path, recipe: Path)
     assert result.exit_code == 0, result.stderr
     assert result.stdout.count("\nmissing") == 8
     assert "8 cells planned: 0 done, 0 failed, 8 missing" in result.stderr
-    assert "8 cells at 3 noise levels each = 24 evaluations, from 1 float models and 4 subsets" in (
+    assert "8 cells at 3 noise levels each = 24 evaluations, from 1 float model and 4 subsets" in (
         result.stderr
     )
     rows = [
