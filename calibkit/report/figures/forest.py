@@ -37,17 +37,29 @@ _ROW = 19.0
 _NUMBERS = 10.0
 
 
+_MARKS: Mapping[str, tuple[str, str, bool]] = {
+    "better": (SERIES[0], "o", True),
+    "worse": (SERIES[1], "D", True),
+    "same": (SERIES[2], "s", True),
+    "undecided": (MUTED, "o", False),
+}
+"""Verdict -> colour, mark, and whether it is filled."""
+
+
 class Point(NamedTuple):
     """One row as drawn: in percent or points."""
 
     value: float
     low: float
     high: float
+    verdict: str
 
-    @property
-    def side(self) -> int:
-        """1 above zero, -1 below, 0 where the interval holds zero or there is none."""
-        return 1 if self.low > 0 else -1 if self.high < 0 else 0
+    @classmethod
+    def of(cls, value: float, low: float, high: float, verdict: str | None) -> Point:
+        """Return a point; without a verdict its interval says better, worse or undecided."""
+        if verdict is None:
+            verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
+        return cls(value, low, high, verdict)
 
 
 def intervals(
@@ -59,6 +71,7 @@ def intervals(
     high: str,
     title: str,
     floor: str | float | None = None,
+    verdict: str | None = None,
     panel: str | None = None,
     unit: Unit = "points",
     value_name: str | None = None,
@@ -71,9 +84,11 @@ def intervals(
     """Return a forest plot: ``value`` with its interval from ``low`` to ``high`` per ``label``.
 
     floor: half the width of the noise band around zero, a number or a column of which the largest
-    in a panel counts; in the unit of the values. panel: a plot for each of its values, each on its
-    own scale, with the rows of all in the order of the first. better, worse: what intervals above
-    and below zero mean. Intervals that leave the plot end in an arrow; NULL ends mean no interval.
+    in a panel counts; in the unit of the values. verdict: a column with better, worse, same or
+    undecided, which decides on marks; without it, intervals above zero are better. panel: a plot
+    for each of its values, each on its own scale, with the rows of all in the order of the first.
+    better, worse: what intervals above and below zero mean. Intervals that leave the plot end in
+    an arrow; NULL ends mean no interval.
     Raises MissingExtra without matplotlib.
     """
     what = clean(value_name or value.replace("_", " "))
@@ -84,15 +99,20 @@ def intervals(
         )  # fmt: skip
     panels, names = in_order(rows, panel), in_order(rows, label)
     points = {
-        (row[panel] if panel else None, row[label]): Point(
-            *(scaled(row[column], unit) for column in (value, low, high))
+        (row[panel] if panel else None, row[label]): Point.of(
+            scaled(row[value], unit),
+            scaled(row[low], unit),
+            scaled(row[high], unit),
+            None if verdict is None else str(row[verdict]),
         )
         for row in rows
     }
     floors = {p: _floor([row for row in rows if not panel or row[panel] == p], floor, unit)
               for p in panels}  # fmt: skip
-    keys = [Key(f"interval above 0: {better}", SERIES[0])]
-    keys += [Key(f"below 0: {worse}", SERIES[1], "D"), Key("holds 0", MUTED, filled=False)]
+    keys = [
+        Key(text, *_MARKS[word])
+        for word, text in _meanings(better, worse, by_verdict=verdict is not None)
+    ]
     if any(math.isfinite(f) for f in floors.values()):
         keys.append(Key("noise floor", BAND, band=True))
     with drawing():
@@ -119,13 +139,23 @@ def intervals(
             for row, n in enumerate(names):
                 if (p, n) in said:
                     y = top + (row + 0.5) * _ROW
+                    colour = MUTED if points[p, n].verdict == "undecided" else FG
                     sheet.text(left + places.width, y, said[p, n], ha="right", size=_NUMBERS,
-                               color=FG if points[p, n].side else MUTED)  # fmt: skip
+                               color=colour)  # fmt: skip
         legend(sheet, keys, places.sheet_height - legend_height(keys, 740))
     return finished(
         sheet, "intervals", title=title, caption=caption, sql=sql, name=name,
         alt=_alt(what, points, panel, floors, unit, (better, worse), decimals),
     )  # fmt: skip
+
+
+def _meanings(better: str, worse: str, *, by_verdict: bool) -> list[tuple[str, str]]:
+    """Return each verdict that may occur with its meaning."""
+    if by_verdict:
+        return [("better", better), ("worse", worse), ("same", "the same within the margin"),
+                ("undecided", "undecided")]  # fmt: skip
+    return [("better", f"interval above 0: {better}"), ("worse", f"below 0: {worse}"),
+            ("undecided", "holds 0")]  # fmt: skip
 
 
 def _floor(rows: Sequence[Mapping[str, Any]], floor: str | float | None, unit: Unit) -> float:
@@ -177,18 +207,17 @@ def _panel(axes: Any, points: Sequence[Point | None], floor: float, unit: Unit) 
 
 def _mark(axes: Any, row: int, point: Point, ends: tuple[float, float]) -> None:
     least, most = ends
-    colour = (MUTED, SERIES[0], SERIES[1])[point.side]
+    colour, marker, is_filled = _MARKS.get(point.verdict, _MARKS["undecided"])
     if math.isfinite(point.low) and math.isfinite(point.high):
         low, high = max(point.low, least), min(point.high, most)
         axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="round")
-        for end, edge, marker in ((point.low, least, "<"), (point.high, most, ">")):
-            if (end < least) if marker == "<" else (end > most):
-                axes.plot([edge], [row], marker, color=colour, markersize=5, clip_on=False)
+        for end, edge, arrow in ((point.low, least, "<"), (point.high, most, ">")):
+            if (end < least) if arrow == "<" else (end > most):
+                axes.plot([edge], [row], arrow, color=colour, markersize=5, clip_on=False)
     if math.isfinite(point.value):
         axes.plot(
-            [point.value], [row], "D" if point.side < 0 else "o", color=colour,
-            markersize=6.0 if point.side >= 0 else 5.2, markeredgewidth=1.4,
-            markerfacecolor=colour if point.side else BACKGROUND, zorder=3,
+            [point.value], [row], marker, color=colour, markersize=6.0 if marker == "o" else 5.2,
+            markeredgewidth=1.4, markerfacecolor=colour if is_filled else BACKGROUND, zorder=3,
         )  # fmt: skip
 
 
@@ -206,14 +235,17 @@ def _alt(
     for p in dict.fromkeys(key[0] for key in points):
         mine = {key[1]: point for key, point in points.items() if key[0] == p}
         text = f"{label_of(p)}: " if panel else ""
-        for side, word in zip((1, -1), words, strict=True):
+        for side, word in zip(("better", "worse"), words, strict=True):
             names = [
                 f"{label_of(n)} {written(point.value, decimals[p], unit)}"
                 for n, point in mine.items()
-                if point.side == side
+                if point.verdict == side
             ]
             text += f"{len(names)} {word}" + (f" ({listed(names, 3)})" if names else "") + ", "
-        text += f"{sum(not point.side for point in mine.values())} undecided of {len(mine)}"
+        if same := sum(point.verdict == "same" for point in mine.values()):
+            text += f"{same} the same, "
+        open_ = sum(point.verdict == "undecided" for point in mine.values())
+        text += f"{open_} undecided of {len(mine)}"
         if math.isfinite(number_of(floors[p])):
             text += f", noise floor ±{written(floors[p], max(decimals[p], 1))}"
         parts.append(text)

@@ -3,7 +3,8 @@
 -- Each policy against random draws of the same size, seed, float model and scheme, on clean
 -- documents. The interval is Student t at 95 % over draws, float models averaged first; p is the
 -- exact sign-flip test over draws (up to 14), adjusted for all rows together by Benjamini and
--- Hochberg (1995). With fewer than six draws p cannot reach 0.05, whatever the gain.
+-- Hochberg (1995). With fewer than six draws p cannot reach 0.05, whatever the gain, and with six
+-- it cannot hold among many rows: take more draws, or narrow the question.
 --
 -- Parameters:
 --   recipe    VARCHAR = latest    which study; its latest version is asked
@@ -23,9 +24,10 @@
 --   draws, wins, pairs, models  distinct draws; pairs that it wins, of how many; float models
 --   p, p_adjusted  two-sided; after Benjamini and Hochberg over all rows
 --   floor     by how much two random draws differ on average
---   verdict   same: interval inside the margin; better or worse: interval without 0 and
---             p_adjusted of at most 0.05; else undecided
--- Plot: intervals label=policy value=gain low=ci_low high=ci_high floor=floor verdict=verdict panel=model,size,bits,preset,rounding
+--   alone     of this row alone: same (interval inside the margin), better or worse (interval
+--             without 0, p at most 0.05), else undecided
+--   verdict   the same among all rows: better and worse need p_adjusted of at most 0.05
+-- Plot: intervals label=policy value=gain low=ci_low high=ci_high floor=floor verdict=alone panel=model,size,bits,preset,rounding
 -- Title: Gain in accuracy over random documents
 -- Empty: no policy was measured with the same seeds as the one to beat
 WITH cells AS (
@@ -68,7 +70,7 @@ draw AS (  -- seeds that compare the same subsets are one draw
 ),
 grouped AS (
     SELECT model, size, bits, preset, rounding, scheme_id, policy,
-           avg(gain ORDER BY subsets) AS gain, list(gain ORDER BY subsets) AS gains,
+           round(avg(gain ORDER BY subsets), 12) AS gain, list(gain ORDER BY subsets) AS gains,
            stddev_samp(gain ORDER BY subsets) / sqrt(count(*)) AS error, count(*) AS draws
     FROM draw
     GROUP BY ALL
@@ -82,17 +84,21 @@ flipped AS (  -- every way to flip the signs of the gains: bit i of flip is the 
     GROUP BY ALL
 ),
 random AS (
-    SELECT model, size, scheme_id, subset_id, avg(accuracy ORDER BY model_seed) AS accuracy
-    FROM (SELECT DISTINCT model, model_seed, size, scheme_id, subset_id, accuracy
-          FROM cells WHERE policy = $against)
+    SELECT DISTINCT model, model_seed, size, scheme_id, subset_id, accuracy
+    FROM cells
+    WHERE policy = $against
+),
+apart AS (
+    SELECT a.model, a.model_seed, a.size, a.scheme_id,
+           avg(abs(a.accuracy - b.accuracy) ORDER BY a.subset_id, b.subset_id) AS floor
+    FROM random AS a
+    JOIN random AS b ON b.model = a.model AND b.model_seed = a.model_seed AND b.size = a.size
+                    AND b.scheme_id = a.scheme_id AND b.subset_id > a.subset_id
     GROUP BY ALL
 ),
 floors AS (
-    SELECT a.model, a.size, a.scheme_id,
-           avg(abs(a.accuracy - b.accuracy) ORDER BY a.subset_id, b.subset_id) AS floor
-    FROM random AS a
-    JOIN random AS b ON b.model = a.model AND b.size = a.size AND b.scheme_id = a.scheme_id
-                    AND b.subset_id > a.subset_id
+    SELECT model, size, scheme_id, avg(floor ORDER BY model_seed) AS floor
+    FROM apart
     GROUP BY ALL
 ),
 judged AS (
@@ -114,8 +120,10 @@ SELECT model, size, bits, preset, rounding, policy, gain, ci_low, ci_high, draws
        floor,
        CASE WHEN ci_low IS NULL THEN 'undecided'
             WHEN ci_low > -$margin AND ci_high < $margin THEN 'same'
-            WHEN coalesce(p_adjusted, 0) > 0.05 OR (ci_low <= 0 AND ci_high >= 0) THEN 'undecided'
+            WHEN coalesce(p, 0) > 0.05 OR (ci_low <= 0 AND ci_high >= 0) THEN 'undecided'
             WHEN gain > 0 THEN 'better'
-            ELSE 'worse' END AS verdict
+            ELSE 'worse' END AS alone,
+       CASE WHEN alone IN ('better', 'worse') AND p_adjusted > 0.05 THEN 'undecided'
+            ELSE alone END AS verdict
 FROM judged
 ORDER BY model, size, bits DESC, preset, rounding, scheme_id, gain DESC, policy

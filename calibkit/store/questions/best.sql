@@ -35,7 +35,8 @@ WITH ranked AS (
       AND model = coalesce($model, model) AND size = coalesce($size, size)
       AND bits IS NOT DISTINCT FROM coalesce($bits, bits)
       AND rounding = coalesce($rounding, rounding)
-      AND list_contains(string_split(preset, ', '), coalesce($preset, string_split(preset, ', ')[1]))
+      AND list_contains(string_split(preset, ', '),
+                        coalesce($preset, string_split(preset, ', ')[1]))
 ),
 cells AS (
     SELECT DISTINCT model, model_seed, policy, size, seed, scheme_id, subset_id, accuracy
@@ -67,7 +68,7 @@ draw AS (  -- seeds that compare the same subsets are one draw
     GROUP BY ALL
 ),
 gap AS (
-    SELECT model, size, scheme_id, policy, avg(behind ORDER BY subsets) AS behind,
+    SELECT model, size, scheme_id, policy, round(avg(behind ORDER BY subsets), 12) AS behind,
            stddev_samp(behind ORDER BY subsets) / sqrt(count(*)) AS error, count(*) AS pairs
     FROM draw
     GROUP BY ALL

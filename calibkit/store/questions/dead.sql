@@ -48,8 +48,10 @@ counted AS (
 SELECT cells.model, cells.size, cells.bits, cells.preset, cells.rounding, cells.policy,
        count(*) AS cells, count(*) FILTER (cells.flags <> '') AS flagged,
        flagged / count(*) AS share, coalesce(any_value(counted.flags), '') AS flags,
-       avg(cells.accuracy) AS accuracy, avg(cells.nll) AS nll,
-       avg(cells.mean_abs_h) AS mean_abs_h, avg(cells.majority_share) AS majority_share
+       avg(cells.accuracy ORDER BY cells.model_seed, cells.seed) AS accuracy,
+       avg(cells.nll ORDER BY cells.model_seed, cells.seed) AS nll,
+       avg(cells.mean_abs_h ORDER BY cells.model_seed, cells.seed) AS mean_abs_h,
+       avg(cells.majority_share ORDER BY cells.model_seed, cells.seed) AS majority_share
 FROM cells
 LEFT JOIN counted USING (model, size, scheme_id, policy)
 GROUP BY cells.model, cells.size, cells.bits, cells.preset, cells.rounding, cells.scheme_id,

@@ -7,7 +7,7 @@
 --
 -- Parameters:
 --   recipe    VARCHAR = latest    which study; its latest version is asked
---   policy    VARCHAR = baseline  whose documents: the recipe's random policy
+--   policy    VARCHAR = baseline  whose documents: the recipe's random policy, or its first
 --   model     VARCHAR = any       only this model
 --   size      INTEGER = any       only this subset size (documents)
 --   bits      INTEGER = any       only this bit width

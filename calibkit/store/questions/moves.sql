@@ -14,7 +14,7 @@
 --   bits      INTEGER = any       only this bit width
 --   preset    VARCHAR = any       only this preset or scheme of the recipe
 --   rounding  VARCHAR = any       only this rounding
---   quantity  VARCHAR = activations  activations or weights
+--   quantity  activations|weights = activations  of which distributions
 --   top       INTEGER = 20        so many rows
 -- Columns:
 --   model, size, bits, preset, rounding, policy, site  where and with whose documents

@@ -23,7 +23,7 @@ SELECT s.recipe, s.model, s.bits, count(*) AS planned,
        count(*) FILTER (NOT s.is_done AND s.failure_id IS NOT NULL) AS failed,
        count(*) FILTER (NOT s.is_done AND s.failure_id IS NULL) AS missing,
        done / planned AS share,
-       (failed + missing) * any_value(pace.seconds) / 60 AS minutes_left
+       round((failed + missing) * any_value(pace.seconds) / 60, 6) AS minutes_left
 FROM core.state AS s
 LEFT JOIN pace ON pace.recipe = s.recipe AND pace.model = s.model
 WHERE s.recipe = coalesce($recipe, s.recipe)

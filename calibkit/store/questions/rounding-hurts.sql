@@ -6,7 +6,7 @@
 --
 -- Parameters:
 --   recipe    VARCHAR = latest    which study; its latest version is asked
---   against   VARCHAR = nearest   the rounding to hold it against
+--   reference  VARCHAR = nearest  the rounding to hold it against
 --   policy    VARCHAR = any       only this policy
 --   model     VARCHAR = any       only this model
 --   size      INTEGER = any       only this subset size (documents)
@@ -40,7 +40,7 @@ paired AS (
     JOIN cells AS b ON b.model = a.model AND b.model_seed = a.model_seed AND b.size = a.size
                    AND b.seed = a.seed AND b.bits IS NOT DISTINCT FROM a.bits
                    AND b.preset = a.preset AND b.policy = a.policy
-    WHERE b.rounding = $against AND a.rounding <> $against
+    WHERE b.rounding = $reference AND a.rounding <> $reference
 ),
 counted AS (
     SELECT model, size, bits, preset, rounding, policy, count(*) AS pairs,

@@ -76,7 +76,7 @@ parts AS (
            greatest(0, (of_draws - of_both) / models) AS var_draws
     FROM squares
 )
-SELECT model, size, bits, preset, rounding, policy, models, draws, accuracy,
+SELECT model, size, bits, preset, rounding, policy, models, draws, round(accuracy, 12) AS accuracy,
        round(sqrt(var_models), 9) AS sd_models, round(sqrt(var_draws), 9) AS sd_draws,
        round(sqrt(of_both), 9) AS sd_both,
        round(var_models / nullif(var_models + var_draws + of_both, 0), 12) AS share_models

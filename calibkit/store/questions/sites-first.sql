@@ -6,13 +6,13 @@
 --
 -- Parameters:
 --   recipe    VARCHAR = latest    which study; its latest version is asked
---   policy    VARCHAR = baseline  whose documents: the recipe's random policy
+--   policy    VARCHAR = baseline  whose documents: the recipe's random policy, or its first
 --   model     VARCHAR = any       only this model
 --   size      INTEGER = any       only this subset size (documents)
 --   bits      INTEGER = any       only this bit width
 --   preset    VARCHAR = any       only this preset or scheme of the recipe
 --   rounding  VARCHAR = any       only this rounding
---   quantity  VARCHAR = activations  activations or weights
+--   quantity  activations|weights = activations  of which distributions
 --   limit     DOUBLE = 0.1        a site has moved where the distance reaches this
 -- Columns:
 --   model, policy, size, preset, rounding, site  which site of which network

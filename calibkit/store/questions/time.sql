@@ -22,9 +22,9 @@ spent AS (
     SELECT model, unnest(map_entries(stages::MAP(VARCHAR, DOUBLE))) AS part
     FROM cells
 )
-SELECT model, part.key AS stage, avg(part.value) AS seconds, min(part.value) AS least,
-       max(part.value) AS most, sum(part.value) / sum(sum(part.value)) OVER () AS share,
-       count(*) AS cells
+SELECT model, part.key AS stage, round(avg(part.value), 9) AS seconds, min(part.value) AS least,
+       max(part.value) AS most,
+       round(sum(part.value) / sum(sum(part.value)) OVER (), 9) AS share, count(*) AS cells
 FROM spent
 GROUP BY model, stage
 ORDER BY model, share DESC, stage
