@@ -22,6 +22,8 @@ COMMANDS = {
     "evaluate": "calibkit.cli.evaluate:evaluate",
     "watch": "calibkit.cli.watch:watch",
     "sql": "calibkit.cli.sql:sql",
+    "ask": "calibkit.cli.ask:ask",
+    "plot": "calibkit.cli.plot:plot",
     "list": "calibkit.cli.list_:list_",
     "show": "calibkit.cli.show:show",
     "sensitivity": "calibkit.cli.sensitivity:sensitivity",
