@@ -117,11 +117,11 @@ def would_decide(judged: Judged) -> str:
     """Return how many draws or float models would decide an undecided claim."""
     more, gain = judged.more, judged.gain
     if more.draws is not None and gain is not None and gain.low is None:
-        return f"takes {_count(more.draws, 'draw')} at least"
+        return f"takes at least {_count(more.draws, 'draw')}"
     if more.draws is not None:
-        return f"{_count(more.draws, 'draw')} would decide"
+        return f"{_count(more.draws, 'draw')} in all would decide"
     if more.models is not None:
-        return f"{_count(more.models, 'float model')} would decide"
+        return f"{_count(more.models, 'float model')} in all would decide"
     if gain is None:
         return "nothing is measured"
     return "too near what is claimed for any number of draws"

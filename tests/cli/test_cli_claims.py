@@ -98,7 +98,7 @@ def test_verdicts_stand_in_a_table_and_in_sentences(run: Run, store, study):
     ]
     assert " -5.00  -5.00 to -5.00  -1.00 or less  points " in lines[0]
     assert " +0.01    0.00 to 0.02   within ±0.50  points " in lines[1]
-    assert lines[3].endswith("draws would decide")
+    assert lines[3].endswith("draws in all would decide")
     assert "95 %: over new draws" in result.stdout
     told = result.stderr.splitlines()
     assert told[0].startswith("supported: One label costs accuracy at 4 bits: -5.00 points (")
