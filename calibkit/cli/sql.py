@@ -61,10 +61,11 @@ def sql(session: Session, *, query: str | None, timeout: float, output: Output) 
         return
 
     from calibkit.store import query as ask
+    from calibkit.store.sandbox import MOST_SQL_BYTES
 
     if query == "-":
-        try:
-            query = sys.stdin.buffer.read().decode("utf-8-sig")
+        try:  # one byte more than may be, so that it is told
+            query = sys.stdin.buffer.read(MOST_SQL_BYTES + 1).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise BadInput(f"the query on stdin is no UTF-8: byte {error.start + 1}") from None
     output.table(ask(session.store, query, timeout_s=timeout))

@@ -205,6 +205,17 @@ def _running() -> _Process:
     return _process
 
 
+def process_id() -> int | None:
+    """Return the id of the process that waits for the next query; None if there is none."""
+    return None if _process is None else _process.popen.pid
+
+
+def end() -> None:
+    """End the process that waits for the next query."""
+    with _guard:
+        _end()
+
+
 def _end() -> None:
     global _process
     if _process is not None:

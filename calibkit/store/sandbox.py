@@ -24,6 +24,8 @@ MOST_VALUES = 20_000_000
 """A result with more values than this is refused; about 2 GB of Python objects."""
 MOST_BYTES = 512 << 20
 """A result that is larger than this is refused."""
+MOST_SQL_BYTES = 4 << 20
+"""What is longer is no query."""
 
 Value = str | int | float | None
 """What a parameter of a query may be."""
@@ -51,9 +53,11 @@ def query(
     if timeout_s <= 0:
         raise BadInput(f"the timeout is {timeout_s:g} s; it must be positive")
     try:
-        sql.encode()
+        size = len(sql.encode())
     except UnicodeEncodeError as error:
         raise BadInput(f"the query is no valid text: {error}") from error
+    if size > MOST_SQL_BYTES:
+        raise BadInput(f"the query is longer than {MOST_SQL_BYTES >> 20} MiB; shorten it")
     request = {
         "path": str(store.path),
         "config": closed_off(memory, threads=min(4, os.cpu_count() or 1)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 
 import pytest
@@ -11,178 +9,11 @@ import pytest
 from calibkit.errors import BadInput
 from calibkit.store import Store, query
 
-# {store}, {folder} and {outside} stand for paths.
-ATTACKS = """
-COPY (SELECT 1) TO '{store}'
-COPY (SELECT 1) TO '{store}' (USE_TMP_FILE false)
-COPY (SELECT 'x') TO '{store}' (FORMAT csv, USE_TMP_FILE false)
-COPY (SELECT 1) TO '{store}' (FORMAT json, USE_TMP_FILE false)
-COPY (SELECT 1) TO '{store}' (FORMAT parquet, USE_TMP_FILE false)
-WITH x AS (COPY (SELECT 1) TO '{store}' (USE_TMP_FILE false)) SELECT 1
-WITH x AS (COPY (SELECT 1) TO '{store}' (USE_TMP_FILE false)) FROM x
-COPY corpora TO '{outside}'
-COPY corpora TO '{outside}' (USE_TMP_FILE false)
-COPY (FROM documents) TO '/dev/stdout'
-COPY corpora FROM '/etc/passwd'
-EXPORT DATABASE '{folder}/export'
-IMPORT DATABASE '{folder}/export'
-ATTACH '{outside}' AS other
-ATTACH '{store}' AS again
-ATTACH '{store}' AS again (READ_WRITE)
-ATTACH '{store}' AS again (READ_ONLY)
-ATTACH OR REPLACE '{store}' AS calibkit
-ATTACH 'https://example.org/x.duckdb' AS web
-DETACH calibkit
-USE system
-COPY FROM DATABASE calibkit TO system
-CHECKPOINT
-FORCE CHECKPOINT
-CHECKPOINT calibkit
-VACUUM
-VACUUM ANALYZE
-DELETE FROM corpora
-UPDATE corpora SET name = 'mine'
-INSERT INTO corpora (corpus_id, name) VALUES ('c', 'mine')
-INSERT INTO meta VALUES ('schema_version', '999') ON CONFLICT DO UPDATE SET value = '999'
-TRUNCATE corpora
-DROP TABLE corpora
-DROP VIEW results
-DROP SCHEMA core CASCADE
-ALTER TABLE corpora ADD COLUMN mine INTEGER
-CREATE TABLE mine (a INTEGER)
-CREATE OR REPLACE VIEW results AS SELECT 1
-CREATE MACRO mine(a) AS a
-COMMENT ON TABLE corpora IS 'mine'
-CREATE INDEX mine ON corpora (name)
-CREATE SEQUENCE mine
-CREATE TYPE mine AS ENUM ('a')
-MERGE INTO corpora USING (SELECT 'c' AS corpus_id) AS s USING (corpus_id) WHEN MATCHED THEN DELETE
-FROM read_csv('/etc/passwd')
-FROM read_csv_auto('/etc/passwd')
-FROM read_text('/etc/passwd')
-FROM read_blob('{store}')
-FROM read_json('/etc/passwd')
-FROM read_parquet('/etc/passwd')
-FROM parquet_metadata('/etc/passwd')
-FROM sniff_csv('/etc/passwd')
-FROM '/etc/passwd'
-FROM '{store}'
-FROM glob('/*')
-SELECT * FROM read_text('https://example.org')
-SELECT getenv('HOME')
-INSTALL httpfs
-INSTALL httpfs FROM 'https://example.org'
-FORCE INSTALL httpfs
-LOAD httpfs
-LOAD '{outside}'
-UPDATE EXTENSIONS
-SET enable_external_access = true
-SET disabled_filesystems = ''
-SET lock_configuration = false
-RESET lock_configuration
-RESET disabled_filesystems
-RESET GLOBAL enable_external_access
-SET memory_limit = '100GB'
-SET threads = 64
-SET temp_directory = '{folder}'
-SET home_directory = '{folder}'
-SET extension_directory = '{folder}'
-SET secret_directory = '{folder}'
-SET log_query_path = '{outside}'
-SET profiling_output = '{outside}'
-SET allow_unsigned_extensions = true
-SET autoinstall_known_extensions = true
-SET python_enable_replacements = true
-PRAGMA enable_profiling = 'json'
-PRAGMA profiling_output = '{outside}'
-PRAGMA profile_output = '{outside}'
-PRAGMA temp_directory = '{folder}'
-PRAGMA memory_limit = '100GB'
-PRAGMA enable_object_cache
-PRAGMA force_checkpoint
-PRAGMA log_query_path = '{outside}'
-CALL enable_logging(storage = 'file', storage_config = {{'path': '{folder}'}})
-CALL enable_logging('QueryLog', storage_path = '{folder}')
-CALL enable_profiling(save_location = '{outside}')
-CALL pragma_database_size()
-CREATE SECRET mine (TYPE s3)
-CREATE PERSISTENT SECRET mine (TYPE http, BEARER_TOKEN 'x')
-DROP SECRET mine
-PREPARE p AS DELETE FROM corpora
-EXECUTE p
-BEGIN TRANSACTION
-COMMIT
-EXPLAIN ANALYZE DELETE FROM corpora
-EXPLAIN ANALYZE COPY (SELECT 1) TO '{store}' (USE_TMP_FILE false)
-SELECT * FROM query('DELETE FROM corpora')
-SELECT * FROM query('COPY (SELECT 1) TO ''{store}''')
-SELECT * FROM query_table('{store}')
-FROM sqlite_scan('{store}', 'x')
-FROM postgres_scan('host=localhost', 'public', 'x')
-FROM duckdb_extensions()
-SELECT 1; DELETE FROM corpora
-SELECT 1; COPY (SELECT 1) TO '{store}' (USE_TMP_FILE false)
-DELETE FROM corpora; SELECT 1
-SHOW DATABASES
-FROM os
-FROM sys
-""".strip().splitlines()
-
-# May answer on one version or another: they do nothing, or read what is in the store.
-HARMLESS = {
-    "CHECKPOINT",
-    "FORCE CHECKPOINT",
-    "CHECKPOINT calibkit",
-    "VACUUM",
-    "VACUUM ANALYZE",
-    "PRAGMA enable_object_cache",
-    "PRAGMA force_checkpoint",
-    "CALL pragma_database_size()",
-    "PREPARE p AS DELETE FROM corpora",
-    "BEGIN TRANSACTION",
-    "SHOW DATABASES",
-}
-
-
-def sha256_from_outside(path) -> str:
-    """The hash by another process: this one must not open a store that it may hold."""
-    script = "import hashlib,sys; print(hashlib.sha256(open(sys.argv[1],'rb').read()).hexdigest())"
-    return subprocess.run(
-        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
-    ).stdout
-
 
 @pytest.fixture
 def filled(fresh_store, made):
     made.fill(fresh_store, [made.cell("random", s, f"s1-{s}", 0.8, 0.7) for s in range(3)])
     return fresh_store
-
-
-@pytest.mark.smoke
-def test_no_attack_changes_the_store_or_the_disk(filled, tmp_path, capfd):
-    folder = tmp_path / "outside"
-    folder.mkdir()
-    outside = folder / "file.csv"
-    before = sha256_from_outside(filled.path)
-    files = sorted(str(p) for p in tmp_path.rglob("*"))
-    answered = []
-    assert len(ATTACKS) >= 100
-    for attack in ATTACKS:
-        sql = attack.format(store=filled.path, folder=folder, outside=outside)
-        start = time.monotonic()
-        try:
-            table = query(filled, sql, timeout_s=5)
-        except BadInput as error:
-            assert str(error)
-        else:
-            answered.append(attack)
-            assert "root:" not in str(table.rows), attack
-        assert time.monotonic() - start < 4, attack  # no download was tried
-    assert set(answered) <= HARMLESS
-    assert sha256_from_outside(filled.path) == before
-    assert sorted(str(p) for p in tmp_path.rglob("*")) == files
-    assert query(filled, "SELECT count(*) FROM results").rows == [(6,)]
-    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.smoke
@@ -259,6 +90,29 @@ def test_a_huge_result_is_refused_and_a_limit_cuts_it(filled, monkeypatch):
         query(filled, "FROM range(200_000)")
     assert len(query(filled, "FROM range(200_000)", limit=7).rows) == 7
     assert query(filled, "FROM range(5)", limit=0).rows == []
+
+
+def test_a_long_text_is_no_query(filled):
+    with pytest.raises(BadInput, match="longer than 4 MiB"):
+        query(filled, f"SELECT '{'x' * (4 << 20)}'")
+
+
+def test_values_of_every_type_come_back(filled):
+    sql = (
+        "SELECT 1, 2.5, 'é', NULL, true, 7::HUGEINT, 1.5::DECIMAL(4, 2), DATE '2026-01-02',"
+        " TIMESTAMP '2026-01-02 03:04:05', TIME '03:04:05', INTERVAL 2 DAY, '\\x00\\xff'::BLOB,"
+        " [1, NULL], {'a': [1.5]}, MAP {'k': 1}, '00000000-0000-0000-0000-000000000001'::UUID,"
+        " '0101'::BIT, 'a'::ENUM('a', 'b'), '[1]'::JSON, 'nan'::DOUBLE, '-infinity'::DATE"
+    )
+    with filled.reading() as con:
+        expected = con.execute(sql).fetchall()
+    assert repr(query(filled, sql).rows) == repr(expected)
+
+
+@pytest.mark.parametrize("memory", ["1", "much", "-1GB", "1 GB"])
+def test_no_amount_of_memory(filled, memory):
+    with pytest.raises(BadInput, match="no amount of memory"):
+        query(filled, "SELECT 1", memory=memory)
 
 
 def test_no_store_and_a_bad_timeout(tmp_path, filled):
