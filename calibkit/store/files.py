@@ -32,13 +32,15 @@ def safe_name(what: str, name: str) -> str:
 
 
 @contextmanager
-def disk_told(doing: str) -> Iterator[None]:
+def disk_told(doing: str, *, but: tuple[type[OSError], ...] = ()) -> Iterator[None]:
     """Turn an error of the file system into a StoreError: what could not be done, why, what next.
 
-    doing: what it prevented, as in "write /a/b.json".
+    doing: what it prevented, as in "write /a/b.json". but: errors that pass as they are.
     """
     try:
         yield
+    except but:
+        raise
     except OSError as error:
         why = error.strerror or str(error)
         name = str(error.filename or "")

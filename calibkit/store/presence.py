@@ -6,13 +6,13 @@ import itertools
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from calibkit.store.connection import Store
-from calibkit.store.files import safe_name
+from calibkit.store.files import disk_told, safe_name
 
 _counter = itertools.count()
 
@@ -27,7 +27,7 @@ def in_use(store: Store) -> Iterator[None]:
     store.require()
     name = f"{socket.gethostname()}.{os.getpid()}.{next(_counter)}.lock"
     path = _folder(store) / name
-    with store.locked():
+    with store.locked(), disk_told(f"mark {store.folder} as being in use"):
         path.parent.mkdir(exist_ok=True)
         lock = FileLock(path)
         lock.acquire(timeout=0)
@@ -35,7 +35,8 @@ def in_use(store: Store) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # `users` removes it
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -46,10 +47,11 @@ def claimed(fragments: Path, name: str, *, wait: bool) -> Iterator[bool]:
     with ``wait`` waits for it. It ends with the block, or with the process.
     """
     path = fragments.parent / "in-use" / "measuring" / f"{safe_name('fragment', name)}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=-1 if wait else 0)
+        with disk_told(f"claim {path}", but=(Timeout,)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
         yield False
         return
