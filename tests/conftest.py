@@ -23,6 +23,27 @@ settings.register_profile("thorough", max_examples=300)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 ROOT = Path(__file__).parents[1]
+COUNTS = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[COUNTS] = []
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print what tests counted: how often something was killed, failed or damaged, and the loss."""
+    if config.stash[COUNTS]:
+        terminalreporter.section("counts")
+    for line in config.stash[COUNTS]:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def told(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keep a line for the end of the session."""
+    return request.config.stash[COUNTS].append
 
 
 @dataclass(frozen=True)
