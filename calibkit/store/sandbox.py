@@ -45,9 +45,9 @@ def query(
     """Return the result of one SQL statement over the store, which it cannot change.
 
     parameters: values of ``$name`` in the statement, which takes each of them; they are bound, and
-    never become SQL. memory: a whole number of KB, MB or GB. limit: fetch at most so many rows. Raises BadInput with
-    DuckDB's message for SQL that fails, is not allowed, takes longer than ``timeout_s`` or more
-    than ``memory``; StoreBusy and what else a store raises.
+    never become SQL. memory: a whole number of KB, MB or GB. limit: fetch at most so many rows.
+    Raises BadInput with DuckDB's message for SQL that fails, is not allowed, takes longer than
+    ``timeout_s`` or more than ``memory``; StoreBusy and what else a store raises.
     """
     store.require()
     if timeout_s <= 0:
