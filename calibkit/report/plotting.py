@@ -11,7 +11,7 @@ from calibkit.errors import BadInput
 from calibkit.report.figures import Figure, bars, curves, heat_map, intervals, shifts
 from calibkit.report.figures.words import label_of
 
-MOST_PANELS = 24
+MOST_PANELS = 48
 """More plots than this on one sheet cannot be read."""
 
 _DRAW: dict[str, Callable[..., Figure]] = {
@@ -43,6 +43,8 @@ def draw(answer: Answer) -> Figure:
     spec = drawn_question(answer.question.name)
     records = list(answer.table)
     options = dict(spec.options)
+    for column in reversed(options.pop("sort", ())):
+        records.sort(key=lambda record: str(record[column]))
     said = {
         key: _words(records, columns, keep=key != "panel")
         for key, columns in options.items()
@@ -50,11 +52,10 @@ def draw(answer: Answer) -> Figure:
     }
     panels = len(set(said.get("panel", {}).values()))
     if panels > MOST_PANELS:
-        named = [p.name for p in answer.question.parameters if p.name in options["panel"]]
+        named = [f"--{p.name}" for p in answer.question.parameters if p.name in options["panel"]]
         raise BadInput(
             f"{answer.question.name} would be drawn as {panels} plots, and {MOST_PANELS} are the"
-            f" most that can be read on one sheet; ask for less with --set, for instance"
-            f" {', '.join(named)}"
+            f" most that can be read on one sheet; ask for less with {', '.join(named)}"
         )
     rows = [
         {**record, **{f"{key} in words": texts[place] for key, texts in said.items()}}
@@ -66,7 +67,7 @@ def draw(answer: Answer) -> Figure:
             if key == "panel" and panels < 2:
                 continue
             arguments[key] = f"{key} in words"
-        elif key in ("better", "worse"):
+        elif key in ("better", "worse", "envelope_name"):
             arguments[key] = columns[0].replace("_", " ")
         else:
             arguments[key] = columns[0]
@@ -75,6 +76,11 @@ def draw(answer: Answer) -> Figure:
     arguments[name] = _NAMES.get(measured, measured.replace("_", " "))
     if spec.kind == "curves":
         arguments["x_name"] = options["x"][0].replace("_", " ")
+    if spec.kind == "heat_map":
+        arguments |= {f"{key}_name": _joined(options[key]) for key in ("x", "y")}
+        if _is_wide(rows):
+            swapped = {"x": "y", "y": "x", "x_name": "y_name", "y_name": "x_name"}
+            arguments = {swapped.get(key, key): value for key, value in arguments.items()}
     if spec.kind == "intervals":
         rows = [row for row in rows if row[measured] is not None]
     return _DRAW[spec.kind](
@@ -90,6 +96,17 @@ def draw(answer: Answer) -> Figure:
 def _is_scaled(key: str, spec: PlotSpec) -> bool:
     """Say whether an option is a column of numbers along an axis."""
     return spec.kind == "curves" and key in ("x", "y")
+
+
+def _is_wide(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether a heat map is better laid on its side: many columns, few rows."""
+    columns, lines = (len({row[f"{key} in words"] for row in rows}) for key in ("x", "y"))
+    return columns > 8 and columns > lines
+
+
+def _joined(columns: Sequence[str]) -> str:
+    names = [column.replace("_", " ") for column in columns]
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def _words(

@@ -8,7 +8,7 @@ from typing import Any
 
 from calibkit.report.figures.colours import FG, MUTED, SERIES
 from calibkit.report.figures.figure import Figure, finished
-from calibkit.report.figures.layout import Labels, empty_sheet, heading, placed, ruled
+from calibkit.report.figures.layout import Labels, axis_name, empty_sheet, heading, placed, ruled
 from calibkit.report.figures.sheet import SMALL, Sheet, drawing, width_of
 from calibkit.report.figures.words import (
     UNITS,
@@ -60,11 +60,12 @@ def bars(
     }
     known = [v for amount in amounts.values() for v in amount if math.isfinite(v)]
     decimals = decimals_for([amount[0] for amount in amounts.values()], unit)
+    signed: Unit = unit if any(v < 0 for v in known) else _without_sign(unit)
     least, most = min([*known, 0.0]), max([*known, 0.0])
     span = (most - least) or 1.0
     with drawing():
         labels = Labels.of(names)
-        room = max(width_of(written(a[0], decimals, unit), SMALL) for a in amounts.values()) + 10
+        room = max(width_of(written(a[0], decimals, signed), SMALL) for a in amounts.values()) + 10
         places = placed(
             len(panels), height=_ROW * len(names), labels=labels.width, above=30 if panel else 8
         )
@@ -77,10 +78,10 @@ def bars(
             ends = least - (0.02 * span if least < 0 else 0), most + 0.02 * span
             axes.set(xlim=ends, ylim=(len(names) - 0.5, -0.5), yticks=[])
             axes.spines["left"].set_visible(False)
-            ruled(axes.xaxis, ends, unit)
+            ruled(axes.xaxis, ends, signed)
             axes.grid(axis="x")
             axes.axvline(0, color=MUTED, linewidth=1.0)
-            axes.set_xlabel(f"{what} ({UNITS[unit]})" if UNITS[unit] else what)
+            axes.set_xlabel(axis_name(what, unit, places.width - room + 24))
             for row, n in enumerate(names):
                 if (p, n) not in amounts:
                     continue
@@ -91,24 +92,29 @@ def bars(
                     axes.plot([start, end], [row, row], color=FG, linewidth=1.5, marker="|",
                               markersize=6)  # fmt: skip
                 sheet.text(left + places.width, top + (row + 0.5) * _ROW,
-                           written(number, decimals, unit), ha="right", size=SMALL)  # fmt: skip
+                           written(number, decimals, signed), ha="right", size=SMALL)  # fmt: skip
     return finished(
         sheet, "bars", title=title, caption=caption, sql=sql, name=name,
-        alt=_alt(what, amounts, panel, unit, decimals),
+        alt=_alt(what, amounts, panel, (unit, signed), decimals),
     )  # fmt: skip
+
+
+def _without_sign(unit: Unit) -> Unit:
+    return "percent" if unit == "points" else unit
 
 
 def _alt(
     what: str,
     amounts: Mapping[tuple[Any, Any], tuple[float, ...]],
     panel: str | None,
-    unit: Unit,
+    units: tuple[Unit, Unit],
     decimals: int,
 ) -> str:
+    unit, signed = units
     text = f"Bars of {what}{f' ({UNITS[unit]})' if UNITS[unit] else ''}"
     parts = []
     for p in dict.fromkeys(key[0] for key in amounts):
         mine = [(label_of(n), amount[0]) for (q, n), amount in amounts.items() if q == p]
-        said = [f"{n} {written(number, decimals, unit)}" for n, number in mine]
+        said = [f"{n} {written(number, decimals, signed)}" for n, number in mine]
         parts.append((f"{label_of(p)}: " if panel else "") + listed(said, 12))
     return f"{text}. {'. '.join(parts)}."

@@ -11,6 +11,7 @@ from calibkit.report.figures.figure import Figure, finished
 from calibkit.report.figures.layout import (
     Key,
     Labels,
+    axis_name,
     empty_sheet,
     guides,
     heading,
@@ -135,7 +136,7 @@ def intervals(
             axes = sheet.axes(left, top, places.width - numbers, places.height)
             mine = [points.get((p, n)) for n in names]
             _panel(axes, mine, floors[p], unit)
-            axes.set_xlabel(f"{what} ({UNITS[unit]})" if UNITS[unit] else what)
+            axes.set_xlabel(axis_name(what, unit, places.width - numbers + 24))
             for row, n in enumerate(names):
                 if (p, n) in said:
                     y = top + (row + 0.5) * _ROW

@@ -20,12 +20,14 @@ from calibkit.report.figures.words import (
     label_of,
     listed,
     scaled,
+    shortened,
     wrapped,
     written,
 )
 
 _ROW = 24.0
 _STRIP = 46.0
+_MOST_LEVEL = 12
 
 
 def heat_map(
@@ -40,6 +42,8 @@ def heat_map(
     panel: str | None = None,
     unit: Unit = "percent",
     value_name: str | None = None,
+    x_name: str | None = None,
+    y_name: str | None = None,
     caption: str = "",
     sql: str = "",
     name: str | None = None,
@@ -48,8 +52,10 @@ def heat_map(
 
     rows: mappings, drawn in the order in which their names first occur. low, high: an interval's
     ends; half of its width stands in the cell behind the number. panel: a map for each of its
-    values, all on one scale. unit ``points`` colours around zero. value_name: what the numbers
-    are, in words. NULL and NaN are empty cells. Raises MissingExtra without matplotlib.
+    values, all on one scale. Differences (unit ``points``), and numbers of which some are negative,
+    are coloured around zero. value_name: what the numbers are; x_name, y_name: what the columns and
+    rows are, in words. More than twelve columns have their names on end. NULL and NaN are empty
+    cells. Raises MissingExtra without matplotlib.
     """
     what = clean(value_name or value.replace("_", " "))
     if not rows:
@@ -78,13 +84,17 @@ def heat_map(
         return written(number, decimals, unit), half if math.isfinite(number) else ""
 
     with drawing():
-        labels = Labels.of(ys)
+        labels = Labels.of(ys, 46)
         said = [words(*cell) for cell in cells.values()]
         halves = max((width_of(half, 10) + 4 for _, half in said if half), default=0.0)
         cell_width = max(width_of(number) for number, _ in said) + halves + 18
-        heads = {v: wrapped(label_of(v)) for p in panels for v in columns[p]}
-        cell_width = max(cell_width, 48, *(width_of(h, SMALL) + 10 for h in heads.values()))
-        tall = 16.0 * max(h.count("\n") + 1 for h in heads.values()) + 6
+        heads = {v: _head(v, most) for p in panels for v in columns[p]}
+        if most > _MOST_LEVEL:
+            cell_width = max(cell_width, 30)
+            tall = max(width_of(h, SMALL) for h in heads.values()) + 14
+        else:
+            cell_width = max(cell_width, 48, *(width_of(h, SMALL) + 10 for h in heads.values()))
+            tall = 16.0 * max(h.count("\n") + 1 for h in heads.values()) + 6
         width = most * cell_width
         across = max(1, int((900 - labels.width) // (width + 22)))
         places = placed(
@@ -103,7 +113,8 @@ def heat_map(
             for number, v in enumerate(columns[p]):
                 middle = left + (number + 0.5) * cell_width
                 sheet.text(middle, top - 5, heads[v], ha="center", va="bottom", size=SMALL,
-                           color=MUTED, linespacing=1.15)  # fmt: skip
+                           color=MUTED, linespacing=1.15,
+                           rotation=90 if most > _MOST_LEVEL else 0)  # fmt: skip
                 for down, w in enumerate(ys):
                     cell = cells.get((p, w, v), (math.nan, math.nan))
                     _draw(axes, left + number * cell_width, top + down * _ROW, cell_width,
@@ -111,16 +122,23 @@ def heat_map(
         _strip(axes, labels.width, places.sheet_height - _STRIP + 8, unit, ends, decimals, what)
     return finished(
         sheet, "heat-map", title=title, caption=caption, sql=sql, name=name,
-        alt=_alt(what, unit, cells, (y, x, panel), decimals),
+        alt=_alt(what, unit, cells, (y_name or y, x_name or x, panel), decimals),
     )  # fmt: skip
+
+
+def _head(value: Any, columns: int) -> str:
+    """Return a column's name: in lines, or on one line to be set on end."""
+    text = label_of(value)
+    return shortened(text, 46) if columns > _MOST_LEVEL else wrapped(text)
 
 
 def _scale(values: Sequence[float], unit: Unit) -> tuple[Any, tuple[float, float, Sequence[str]]]:
     """Return number -> colour (None for none), and the ends of the scale with its colours."""
     finite = [v for v in values if math.isfinite(v)]
-    colours: Sequence[str] = SIDES if unit == "points" else HEAT
     least, most = min(finite, default=0.0), max(finite, default=0.0)
-    if unit == "points":
+    has_sides = unit == "points" or least < 0
+    colours: Sequence[str] = SIDES if has_sides else HEAT
+    if has_sides:
         most = max(abs(least), abs(most))
         least = -most
 

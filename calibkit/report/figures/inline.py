@@ -26,6 +26,7 @@ def inlined(document: str, name: str, title: str, alt: str) -> str:
     """
     root = _parsed(document)
     _restyle(root, lambda colour: f"var({VARIABLES[colour]}, {colour})", "inherit")
+    _rename_ids(root, "id")  # matplotlib's own name clip paths by their addresses in memory
     content = ET.tostring(root, encoding="unicode") + title + alt
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
     prefix = f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}-{digest}"

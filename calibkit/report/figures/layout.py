@@ -9,12 +9,12 @@ from typing import Any
 
 from calibkit.report.figures.colours import GRID, MUTED
 from calibkit.report.figures.sheet import HEADING, SMALL, TEXT, Sheet, drawing, width_of
-from calibkit.report.figures.words import Unit, label_of, shortened, written
+from calibkit.report.figures.words import UNITS, Unit, label_of, shortened, written
 
 WIDTH = 760.0
 """A figure is about as wide (px), so that a page can show it without shrinking it."""
 GAP = 22.0
-_MOST_LABEL = 32
+_MOST_LABEL = 36
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def placed(
 def heading(sheet: Sheet, left: float, top: float, value: Any, width: float) -> None:
     """Write what a panel shows above it; nothing where there is but one panel without a name."""
     if value is not None:
-        most = max(12, int(width / 7.2))
+        most = max(12, int(width / 6.7))
         sheet.text(left, top - 15, shortened(label_of(value), most), size=HEADING, weight="bold")
 
 
@@ -158,6 +158,14 @@ def empty_sheet(text: str) -> Sheet:
         sheet = Sheet(WIDTH, 64)
         sheet.text(WIDTH / 2, 32, text, ha="center", color=MUTED, size=TEXT)
         return sheet
+
+
+def axis_name(what: str, unit: Unit, width: float) -> str:
+    """Return what an axis says under itself; the unit alone where there is no room for more."""
+    suffix = f" ({UNITS[unit]})" if UNITS[unit] else ""
+    if width_of(what + suffix, SMALL) <= width:
+        return what + suffix
+    return UNITS[unit] or shortened(what, max(8, int(width / 7)))
 
 
 def ruled(axis: Any, ends: tuple[float, float], unit: Unit, count: int = 4) -> None:

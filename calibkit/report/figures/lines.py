@@ -10,6 +10,7 @@ from calibkit.report.figures.colours import MUTED, SERIES
 from calibkit.report.figures.figure import Figure, finished
 from calibkit.report.figures.layout import (
     Key,
+    axis_name,
     empty_sheet,
     heading,
     legend,
@@ -105,9 +106,9 @@ def curves(
             axes.tick_params(axis="y", labelcolor=MUTED, labelsize=11)
             axes.grid(axis="y")
             axes.spines["left"].set_visible(False)
-            axes.set_xlabel(_with_unit(over, x_unit))
+            axes.set_xlabel(axis_name(over, x_unit, places.width))
             if number % 2 == 0:
-                axes.set_ylabel(_with_unit(what, unit))
+                axes.set_ylabel(axis_name(what, unit, places.height))
             else:
                 axes.set_yticklabels([])
             for k, n in enumerate(names):

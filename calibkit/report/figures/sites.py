@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from calibkit.report.figures.figure import Figure, finished
 from calibkit.report.figures.layout import (
     Key,
     Labels,
+    axis_name,
     empty_sheet,
     guides,
     heading,
@@ -22,7 +24,6 @@ from calibkit.report.figures.layout import (
 from calibkit.report.figures.lines import style_of
 from calibkit.report.figures.sheet import Sheet, drawing
 from calibkit.report.figures.words import (
-    UNITS,
     Unit,
     clean,
     decimals_for,
@@ -42,7 +43,8 @@ class _Shift(NamedTuple):
 
     @property
     def is_outside(self) -> bool:
-        return self.value > self.high or self.value < self.low
+        slack = 1e-9 * max(abs(self.low), abs(self.high))  # a mean of equal numbers may be off
+        return self.value > self.high + slack or self.value < self.low - slack
 
 
 def shifts(
@@ -74,7 +76,8 @@ def shifts(
             empty_sheet("Nothing to show: no rows."), "shifts", title=title, caption=caption,
             alt=f"{what} by site: no rows.", sql=sql, name=name,
         )  # fmt: skip
-    panels, sites, kinds = in_order(rows, panel), in_order(rows, site), in_order(rows, series)
+    panels, sites = in_order(rows, panel), in_order(rows, site)
+    kinds = sorted(in_order(rows, series), key=_width, reverse=True)
     dots = {
         (row[panel] if panel else None, row[site], row[series] if series else None): _Shift(
             *(scaled(row[c], unit) if c else math.nan for c in (value, low, high))
@@ -87,7 +90,8 @@ def shifts(
         for n, k in enumerate(kinds)
     ]
     if has_bands:
-        keys.append(Key(f"{clean(envelope_name)} (hollow: inside)", BAND, band=True))
+        inside = " (hollow: inside)" if any(dot.is_outside for dot in dots.values()) else ""
+        keys.append(Key(clean(envelope_name) + inside, BAND, band=True))
     known = [v for dot in dots.values() for v in dot if math.isfinite(v)]
     ends = min(0.0, *known, 0.0), max([*known, 0.0]) * 1.05 or 1.0
     with drawing():
@@ -106,7 +110,7 @@ def shifts(
             axes.set(xlim=ends, ylim=(len(sites) - 0.5, -0.5), yticks=[])
             guides(axes, len(sites))
             ruled(axes.xaxis, ends, unit)
-            axes.set_xlabel(f"{what} ({UNITS[unit]})" if UNITS[unit] else what)
+            axes.set_xlabel(axis_name(what, unit, places.width + 24))
             for row, s in enumerate(sites):
                 for n, k in enumerate(kinds):
                     if (p, s, k) in dots:
@@ -117,6 +121,12 @@ def shifts(
         sheet, "shifts", title=title, caption=caption, sql=sql, name=name,
         alt=_alt(what, dots, (panel, series), unit, has_bands=has_bands),
     )  # fmt: skip
+
+
+def _width(value: Any) -> float:
+    """Return the number that a series begins with: more bits come first; names keep their order."""
+    found = re.match(r"\d+(\.\d+)?", str(value))
+    return float(found[0]) if found else 0.0
 
 
 def _series_name(column: str, value: Any) -> str:

@@ -84,11 +84,12 @@ def in_order(rows: Iterable[Mapping[str, Any]], column: str | None) -> list[Any]
 
 
 def wrapped(text: str, width: int = 12, lines: int = 3) -> str:
-    """Return text broken between words into at most so many lines."""
+    """Return text broken between words, or behind a slash, into at most so many lines."""
     parts: list[str] = []
-    for word in text.split():
-        if parts and len(parts[-1]) + 1 + len(word) <= width:
-            parts[-1] += f" {word}"
+    for word in re.split(r"\s+|(?<=/)(?=[^\s/])", text.strip()):
+        gap = "" if parts and parts[-1].endswith("/") else " "
+        if parts and len(parts[-1]) + len(gap) + len(word) <= width:
+            parts[-1] += f"{gap}{word}"
         else:
             parts.append(shortened(word, max(width, 16)))
     if len(parts) > lines:

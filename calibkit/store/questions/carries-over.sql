@@ -14,17 +14,16 @@
 --   preset    VARCHAR = any       only this preset or scheme of the recipe
 --   rounding  VARCHAR = any       only this rounding
 -- Columns:
---   setting_a, setting_b  the two, in words
+--   setting_a, setting_b  the two: model/size/bits/preset/rounding
 --   spearman, ci_low, ci_high  in [-1, 1]
 --   policies  how many policies both have
 --   spread_a, spread_b  best mean accuracy - worst, in each
--- Plot: heat_map x=setting_b y=setting_a value=spearman unit=number
+-- Plot: heat_map x=setting_b y=setting_a value=spearman unit=number sort=setting_a,setting_b
 -- Title: Rank correlation of the policies between settings
 -- Empty: this recipe has no two settings with four policies in common
 WITH means AS (
     SELECT r.policy, r.accuracy,
-           format('{}, {} documents, {} bits, {}, {}', r.model, r.size, r.bits, r.preset,
-                  r.rounding) AS setting
+           format('{}/{}/{}/{}/{}', r.model, r.size, r.bits, r.preset, r.rounding) AS setting
     FROM summary AS r
     WHERE r.recipe = $recipe
       AND r.model = coalesce($model, r.model)

@@ -12,7 +12,7 @@
 --   noise_drop  clean accuracy - accuracy under this noise; positive = worse
 --   port_accuracy, agreement  of the port; share of documents on which both agree
 --   documents  test documents
--- Plot: curves x=noise y=accuracy line=model,model_seed panel=noise_kind
+-- Plot: none
 -- Title: Accuracy of the float models
 -- Empty: no float model of this recipe is measured yet
 SELECT f.model, f.model_seed, f.noise_kind, f.noise, f.accuracy, f.worst_label_accuracy,

@@ -12,13 +12,13 @@
 --   preset    VARCHAR = any       only this preset or scheme of the recipe
 --   rounding  VARCHAR = any       only this rounding
 -- Columns:
---   model, size, policy, noise_kind, noise  which model under which noise
---   bits, preset, rounding  how it is quantized; NULL in the rows of the float model
---   line      the same in words
+--   model, size, policy, preset, rounding  what was quantized, and how
+--   noise_kind, noise  under which noise; the clean documents stand with each kind
+--   bits, line  bit width; NULL and `float` in the rows of the float model
 --   accuracy, ci_low, ci_high  mean over draws with its interval, in [0, 1]
 --   noise_drop  clean accuracy - accuracy under this noise; positive = worse
 --   draws, models  distinct subsets, float models
--- Plot: curves x=noise y=accuracy line=line low=ci_low high=ci_high panel=model,size,policy,noise_kind
+-- Plot: curves x=noise y=accuracy line=line low=ci_low high=ci_high panel=model,size,policy,preset,rounding,noise_kind
 -- Title: Accuracy under noise, float and quantized
 -- Empty: nothing of this recipe and policy is measured yet
 WITH kinds AS (
@@ -37,20 +37,20 @@ chosen AS (
       AND r.policy = $policy
 ),
 every AS (
-    SELECT model, size, policy, noise_kind, noise, bits, preset, rounding,
-           format('{} bits, {}, {}', bits, preset, rounding) AS line,
-           accuracy, ci_low, ci_high, noise_drop, draws, models
+    SELECT model, size, policy, preset, rounding, noise_kind, noise, bits,
+           format('{} bits', bits) AS line, accuracy, ci_low, ci_high, noise_drop, draws, models
     FROM chosen
     UNION ALL
-    SELECT f.model, c.size, c.policy, f.noise_kind, f.noise, NULL, NULL, NULL, 'float',
+    SELECT f.model, c.size, c.policy, c.preset, c.rounding, f.noise_kind, f.noise, NULL, 'float',
            avg(f.accuracy ORDER BY f.model_seed), NULL, NULL,
            avg(f.noise_drop ORDER BY f.model_seed), NULL, count(*)
     FROM baselines AS f
-    JOIN (SELECT DISTINCT model, size, policy FROM chosen) AS c ON c.model = f.model
+    JOIN (SELECT DISTINCT model, size, policy, preset, rounding FROM chosen) AS c
+      ON c.model = f.model
     WHERE f.recipe = $recipe AND f.stage = 'float'
-    GROUP BY f.model, c.size, c.policy, f.noise_kind, f.noise
+    GROUP BY f.model, c.size, c.policy, c.preset, c.rounding, f.noise_kind, f.noise
 )
 SELECT every.* REPLACE (coalesce(kinds.noise_kind, every.noise_kind) AS noise_kind)
 FROM every
 LEFT JOIN kinds ON every.noise_kind IN ('none', kinds.noise_kind)
-ORDER BY model, size, kinds.noise_kind, bits DESC NULLS FIRST, preset, rounding, line, noise
+ORDER BY model, size, policy, preset, rounding, kinds.noise_kind, bits DESC NULLS FIRST, noise

@@ -14,7 +14,7 @@
 --   seeds     seeds compared
 --   same      how many of them gave the same documents, in whatever order
 --   shared, shared_least, shared_most  share of documents in common: mean and range, in [0, 1]
--- Plot: heat_map x=policy_b y=policy_a value=shared panel=size set=least:0
+-- Plot: heat_map x=policy_b y=policy_a value=shared panel=size sort=policy_a,policy_b set=least:0
 -- Title: Share of documents that two policies have in common
 -- Empty: no two policies of this recipe have that many documents in common
 WITH chosen AS (

@@ -22,7 +22,7 @@
 --   ks, least, most  mean over draws, and its range
 --   wasserstein  Wasserstein-1 distance over the float standard deviation, mean over draws
 --   draws     distinct subsets
--- Plot: shifts site=site series=bits value=ks low=least high=most panel=model,policy,size,preset,rounding
+-- Plot: shifts site=site series=bits value=ks low=least high=most panel=model,policy,size,preset,rounding envelope_name=least_to_most_over_draws
 -- Title: Which site moves first as bits fall
 -- Empty: this recipe measures no distributions, or nothing of it yet
 WITH shift AS (
