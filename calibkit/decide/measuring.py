@@ -4,51 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
+from calibkit.decide.judging import Judge, Measured, Seen
 from calibkit.decide.subject import Subject
 from calibkit.decide.targets import PARTS, fixed_bits, sites_of
-from calibkit.engine.calibrate import brevitas_thresholds, calibrate
-from calibkit.engine.choice import kernels_by
-from calibkit.engine.plain import Evaluation, evaluate
-from calibkit.engine.statistics import collect_statistics
-from calibkit.measure.accuracy import classification
-from calibkit.quantize.ranges import SiteStatistics
 from calibkit.quantize.schemes import Scheme, SchemeSettings, merged_settings, resolve
-from calibkit.sweep.float_side import (
-    FloatReference,
-    collapse_flags,
-    float_evaluation,
-    reference_on,
-)
 from calibkit.sweep.jobs import Engine
 
 Assignment = Mapping[str, int]
 """Bits of every quantizer, by site name."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """How one network does on the subject's n documents.
-
-    accuracy and majority_share are fractions; nll is the mean of minus the score of the true
-    label, nats: -log p(y|x), or -log p(x, y) of a generative model. right: (n,) whether each
-    document is; predicted: (labels,) how often each label is predicted.
-    scheme: what the network was quantized by; None for the float model.
-    """
-
-    accuracy: float
-    nll: float
-    right: NDArray[np.bool_]
-    predicted: NDArray[np.int64]
-    majority_share: float
-    mean_abs_h: float
-    flags: tuple[str, ...]
-    scheme: Scheme | None
 
 
 class Meter:
@@ -68,7 +33,7 @@ class Meter:
         self.subject = subject
         self.settings = settings
         self.nominal = nominal
-        self.engine = engine
+        self.judge = Judge(subject, engine)
         self.fixed = fixed_bits(subject.kind, settings)
         self.sites = tuple(site for part in PARTS for site in sites_of(subject.kind, part))
         self.free = tuple(site for site in self.sites if site not in self.fixed)
@@ -122,62 +87,16 @@ class Meter:
     def _key(self, bits: Assignment) -> tuple[int, ...]:
         return tuple(bits[site] for site in self.sites)
 
-    @cached_property
+    @property
     def exact(self) -> Measured:
         """The float model."""
-        return self._summary(self._float, (), None)
+        return self.judge.exact
 
     @cached_property
-    def _float(self) -> Evaluation:
-        one = self.subject
-        return float_evaluation(one.arrays, one.config, one.tokens, one.label_ids)
-
-    @cached_property
-    def _reference(self) -> FloatReference:
-        one = self.subject
-        return reference_on(one.kind, one.arrays, one.config, one.tokens, one.label_ids)
-
-    @cached_property
-    def _statistics(self) -> dict[str, SiteStatistics]:
-        one = self.subject
-        percentile = float(merged_settings(self.settings)["percentile"])
-        return collect_statistics(one.kind, one.arrays, one.subset, percentile=percentile)
-
-    @cached_property
-    def _observed(self) -> dict[str, float]:
-        """The thresholds of Brevitas's own observer, which bits have no part in."""
-        one, scheme = self.subject, resolve(self.settings, bits=self.nominal)
-        return brevitas_thresholds(one.kind, one.arrays, one.subset, scheme)
+    def _seen(self) -> Seen:
+        """What the observer saw of the subset, which bits have no part in."""
+        scheme = resolve(self.settings, bits=self.nominal)
+        return self.judge.see(self.subject.subset, scheme)
 
     def _measure(self, scheme: Scheme) -> Measured:
-        one = self.subject
-        by_brevitas = scheme.observer == "brevitas"
-        done = calibrate(
-            one.kind,
-            one.arrays,
-            one.subset,
-            scheme,
-            statistics=None if by_brevitas or scheme.dynamic else self._statistics,
-            observed=self._observed if by_brevitas else None,
-        )
-        kernels = kernels_by(self.engine, done.network, one.tokens, arithmetic=scheme.arithmetic)
-        found = evaluate(done.network, one.tokens, one.label_ids, kernels=kernels)
-        expected = self._reference
-        marks = collapse_flags(one.kind, done, found, expected.behaviour, expected.largest)
-        return self._summary(found, marks, scheme)
-
-    def _summary(
-        self, found: Evaluation, flags: tuple[str, ...], scheme: Scheme | None
-    ) -> Measured:
-        one = self.subject
-        quality = classification(found.predicted, one.label_ids, found.nll, len(one.labels))
-        return Measured(
-            quality.accuracy,
-            quality.nll,
-            found.predicted == one.label_ids,
-            quality.predicted,
-            quality.majority_share,
-            found.mean_abs_h,
-            flags,
-            scheme,
-        )
+        return self.judge.measure(self.subject.subset, scheme, self._seen)

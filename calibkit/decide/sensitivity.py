@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from calibkit.decide.assignment import Greedy, uniform
 from calibkit.decide.budget import Budget, mean_bits, sizes_of
-from calibkit.decide.measuring import Assignment, Measured, Meter
+from calibkit.decide.judging import Measured
+from calibkit.decide.measuring import Assignment, Meter
 from calibkit.decide.request import Request
 from calibkit.decide.subject import Subject
 from calibkit.decide.targets import PARTS, Part, Target, targets

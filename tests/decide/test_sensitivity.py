@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from calibkit.decide.budget import mean_bits, sizes_of, used
-from calibkit.decide.measuring import Measured, Meter
+from calibkit.decide.judging import Measured
+from calibkit.decide.measuring import Meter
 from calibkit.decide.request import Request
 from calibkit.decide.sensitivity import sensitivity
 from calibkit.decide.subject import Subject
@@ -96,7 +97,15 @@ def made_up(monkeypatch):
         )
         right = np.arange(count) >= min(cost / 60, 1) * count
         return Measured(
-            float(right.mean()), cost, right, np.array([count, 0, 0]), 1.0, 0.2, (), scheme
+            float(right.mean()),
+            cost,
+            right,
+            np.array([count, 0, 0]),
+            1.0,
+            0.2,
+            (),
+            scheme,
+            np.full(count, cost),
         )
 
     monkeypatch.setattr(Meter, "_measure", measure)
