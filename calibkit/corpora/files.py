@@ -46,43 +46,55 @@ class SourceFile:
     @property
     def place(self) -> str:
         """How problems call it."""
-        return str(self.path)
+        return place_of(self.path)
+
+
+def place_of(path: Path) -> str:
+    """Return how messages call a file: by its path, quoted where that would break the line."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)
 
 
 def find_file(path: str | Path) -> SourceFile:
-    """Return the source file at ``path``.
+    """Return the source file at ``path``; a symbolic link is what it leads to.
 
-    Raises FileProblem when it is missing, a folder, empty, or of no known format.
+    Raises FileProblem when it is missing, a folder, a pipe or a device (whose content may never
+    end, and is gone once it was read), empty, or of no known format.
     """
     path = Path(path)
+    place = place_of(path)
     allowed = "csv, tsv, jsonl, ndjson or parquet, each also with .gz"
     if path.is_dir():
         raise FileProblem(
-            f"{path}: is a folder; give one file per split: --train F --valid F --test F"
+            f"{place}: is a folder; give one file per split: --train F --valid F --test F"
         )
     if not path.exists():
-        raise FileProblem(f"{path}: there is no such file")
+        raise FileProblem(f"{place}: there is no such file")
+    if not path.is_file():
+        raise FileProblem(
+            f"{place}: is a pipe or a device, no file; write what it gives to a file first"
+        )
     is_gzipped = path.suffix.lower() == ".gz"
     suffix = Path(path.stem).suffix.lower() if is_gzipped else path.suffix.lower()
     if suffix not in FORMATS:
         raise FileProblem(
-            f"{path}: the name says no format that can be ingested ({allowed}); rename it"
+            f"{place}: the name says no format that can be ingested ({allowed}); rename it"
         )
-    with naming(str(path)), path.open("rb") as file:
+    with naming(place), path.open("rb") as file:
         magic = file.read(2)
     if not magic:
-        raise FileProblem(f"{path}: the file is empty; it needs a text and a label per row")
+        raise FileProblem(f"{place}: the file is empty; it needs a text and a label per row")
     if is_gzipped != (magic == _GZIP):
         is_not = "is called .gz but is not gzipped" if is_gzipped else "is gzipped"
         raise FileProblem(
-            f"{path}: {is_not}; rename it {'without' if is_gzipped else 'with'} .gz at the end"
+            f"{place}: {is_not}; rename it {'without' if is_gzipped else 'with'} .gz at the end"
         )
     return SourceFile(path, FORMATS[suffix], is_gzipped)
 
 
 def file_sha256(path: Path) -> str:
     """Return the sha256 of a file's bytes, as they are on disk."""
-    with naming(str(path)), path.open("rb") as file:
+    with naming(place_of(path)), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

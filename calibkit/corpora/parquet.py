@@ -11,6 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from calibkit.corpora.files import SourceFile, open_bytes
+from calibkit.corpora.pages import expanded_bytes, rows_at_once
 from calibkit.corpora.validation import (
     Block,
     FileProblem,
@@ -20,8 +21,6 @@ from calibkit.corpora.validation import (
     naming,
     no_column,
 )
-
-_BATCH = 2048
 
 
 def parquet_rows(
@@ -59,26 +58,40 @@ def _rows(path: Path, place: str, columns: dict[str, str], limits: Limits) -> It
                 check_columns(place, file.schema_arrow, columns)
                 if not file.metadata.num_rows:
                     raise FileProblem(f"{place}: there are columns but no document in them")
-                size = path.stat().st_size
-                batches = file.iter_batches(_BATCH, columns=list(columns.values()))
-                bounded = _bounded(batches, place, size, limits)
+                names = list(columns.values())
+                bound = _Bound(place, path.stat().st_size, limits)
+                bound.check(expanded_bytes(file.metadata, names))
+                with path.open("rb") as pages:
+                    rows = rows_at_once(pages, file.metadata, names)
+                bounded = bound.batches(file.iter_batches(rows, columns=names))
                 text, label = columns["--text-column"], columns["--label-column"]
                 yield from arrow_rows(bounded, text, label, vectors=columns.get("--vectors"))
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise FileProblem(f"{place}: not a readable parquet file: {error}") from error
 
 
-def _bounded(batches: Iterable[Any], place: str, size: int, limits: Limits) -> Iterator[Any]:
-    most = min(limits.expanded_bytes, max(limits.expansion_free_bytes, limits.expansion * size))
-    seen = 0
-    for batch in batches:
-        seen += batch.nbytes
-        if seen > most:
+class _Bound:
+    """Refuses what grows beyond the limits."""
+
+    def __init__(self, place: str, size: int, limits: Limits) -> None:
+        self.place, self.size = place, size
+        grown = max(limits.expansion_free_bytes, limits.expansion * size)
+        self.most = min(limits.expanded_bytes, grown)
+
+    def check(self, seen: int) -> None:
+        if seen > self.most:
             raise FileProblem(
-                f"{place}: {size:,} compressed bytes grow to more than {most:,}; that is taken for"
-                " a decompression bomb. If the file is sound, ingest it as csv or jsonl"
+                f"{self.place}: {self.size:,} compressed bytes grow to more than {self.most:,};"
+                " that is taken for a decompression bomb. If the file is sound, ingest it as csv"
+                " or jsonl"
             )
-        yield batch
+
+    def batches(self, batches: Iterable[Any]) -> Iterator[Any]:
+        seen = 0
+        for batch in batches:
+            seen += batch.nbytes
+            self.check(seen)
+            yield batch
 
 
 def check_columns(place: str, schema: Any, columns: dict[str, str]) -> None:

@@ -43,9 +43,9 @@ def no_column(what: str, wanted: str, found: Iterable[str], option: str) -> str:
     names = [str(name) for name in found]
     near = nearest(wanted, names)
     meant = f" (did you mean {near!r}?)" if near is not None else ""
+    listed = ", ".join(name if name.isprintable() else repr(name) for name in names)
     return (
-        f"no {what} is called {wanted!r}{meant}; {what}s: {', '.join(names)[:300]}; "
-        f"choose one with {option}"
+        f"no {what} is called {wanted!r}{meant}; {what}s: {listed[:300]}; choose one with {option}"
     )
 
 
