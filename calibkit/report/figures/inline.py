@@ -58,6 +58,8 @@ def plain_colours(document: str, words: tuple[str, str]) -> str:
 
 def _parsed(document: str) -> ET.Element:
     """Parse matplotlib's document and take out what is not drawing."""
+    ET.register_namespace("", _SVG)
+    ET.register_namespace("xlink", _XLINK)
     root = ET.fromstring(document)
     for name in ("metadata", "defs"):
         for found in [child for child in root if child.tag == f"{{{_SVG}}}{name}"]:
@@ -154,6 +156,4 @@ def _describe(root: ET.Element, prefix: str, title: str, alt: str) -> None:
 
 
 def _text(root: ET.Element) -> str:
-    ET.register_namespace("", _SVG)
-    ET.register_namespace("xlink", _XLINK)
     return ET.tostring(root, encoding="unicode", short_empty_elements=True).strip()
