@@ -89,14 +89,15 @@ def table(
         else ""
     )
     whole = tag(
-        "table", tag("caption", caption, more), tag("thead", tag("tr", *heads)),
-        tag("tbody", *body), class_="sortable",
+        "table", tag("thead", tag("tr", *heads)), tag("tbody", *body), class_="sortable",
+        aria_label=caption,
     )  # fmt: skip
     frame = tag(
         "div", whole, class_="scroll long" if len(body) > 24 else "scroll", tabindex=0,
         role="region", aria_label=caption,
     )  # fmt: skip
-    return join(frame, behind(sql) if sql else None)
+    said = tag("p", caption, more, class_="caption")
+    return join(said, frame, behind(sql) if sql else None)
 
 
 def _cell(column: Column, content: Child | Cell, place: int) -> Markup:

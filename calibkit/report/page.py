@@ -27,7 +27,7 @@ from calibkit.report.sections.decisions import decisions
 from calibkit.report.sections.failures import failures
 from calibkit.report.sections.gains import gains
 from calibkit.report.sections.noise import noise
-from calibkit.report.sections.origin import provenance, recipe
+from calibkit.report.sections.origin import provenance, recipe_text
 from calibkit.report.sections.reproduce import file_name, measuring, reproduce
 from calibkit.report.sections.sets import sets
 from calibkit.report.sections.shifts import shifts
@@ -68,14 +68,13 @@ SECTIONS = (
 )
 
 
-def make_page(store: Store, asked: Recipe, *, store_option: str = "") -> str:
+def make_page(store: Store, recipe: Recipe) -> str:
     """Return the page of a recipe's results, the same text whenever the store says the same.
 
-    store_option: what commands on the page put behind ``calibkit``, such as ``--store x.duckdb``.
     Raises Infeasible where the store has no run of the recipe, MissingExtra without matplotlib,
     and what a store raises.
     """
-    return page_of(read_study(store, asked, store_option=store_option))
+    return page_of(read_study(store, recipe))
 
 
 def page_of(study: Study) -> str:
@@ -257,7 +256,7 @@ def _more(links: Sequence[tuple[str, str]]) -> Markup:
 
 def _sections(study: Study) -> list[Markup]:
     makers = (
-        accuracy, gains, claims, noise, shifts, sets, costs, failures, provenance, recipe,
+        accuracy, gains, claims, noise, shifts, sets, costs, failures, provenance, recipe_text,
         reproduce,
     )  # fmt: skip
     return [maker(study) for maker in makers]

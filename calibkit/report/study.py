@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,8 +24,8 @@ class Study:
     recipe: the version that the numbers are of. file: the recipe that was asked for.
     is_current: whether both ask for the same. text: the file of that version as it was read.
     reference: alias of the random draws that others are compared with, None where none are
-    measured. claims: those of ``file``, which alone may be written later. store_option: what stands
-    before a command so that it uses this store, such as ``--store x.duckdb``; may be empty.
+    measured. claims: those of ``file``, which alone may be written later. store_name: what the
+    store's file is called.
     """
 
     recipe: Recipe
@@ -40,7 +39,7 @@ class Study:
     reference: str | None
     comparisons: tuple[Comparison, ...]
     claims: tuple[Judged, ...] = ()
-    store_option: str = ""
+    store_name: str = ""
 
     def rows(self, name: str) -> tuple[Mapping[str, Any], ...]:
         """Return what the query of that name says."""
@@ -66,25 +65,45 @@ class Study:
         return self.progress["done"] == self.progress["planned"]
 
     @cached_property
+    def dead(self) -> frozenset[tuple[Condition, str]]:
+        """Conditions and policies most of whose cells have a sign of a dead network."""
+        return frozenset(
+            (Condition.of(row), row["policy"])
+            for row in self.rows("flags")
+            if 2 * row["flagged"] > row["cells"]
+        )
+
+    @cached_property
     def collapsed(self) -> frozenset[Condition]:
-        """Conditions under which most cells have a sign of a network that no longer works."""
-        cells, flagged = Counter[Condition](), Counter[Condition]()
-        for row in self.rows("flags"):
-            cells[Condition.of(row)] += row["cells"]
-            flagged[Condition.of(row)] += row["flagged"]
-        return frozenset(one for one in cells if 2 * flagged[one] > cells[one])
+        """Conditions under which that holds for every policy."""
+        alive = {c for c, policy in self.accuracies() if (c, policy) not in self.dead}
+        return frozenset(self.conditions) - alive
+
+    def is_void(self, one: Comparison) -> bool:
+        """Say whether a comparison is between two dead networks, and so about nothing."""
+        sides = [(one.condition, one.policy), (one.condition, self.reference or "")]
+        return all(side in self.dead for side in sides)
+
+    @property
+    def telling(self) -> list[Comparison]:
+        """The comparisons that are about something."""
+        return [one for one in self.comparisons if not self.is_void(one)]
 
     def of(self, condition: Condition) -> list[Comparison]:
-        """Return the comparisons under a condition, in the order of the grid's policies."""
-        return [one for one in self.comparisons if one.condition == condition]
+        """Return the telling comparisons under a condition, in the order of the grid's policies."""
+        return [one for one in self.telling if one.condition == condition]
 
-    def accuracies(self) -> dict[tuple[Condition, str], Mapping[str, Any]]:
-        """Return the clean rows of ``summary`` by condition and policy."""
+    @cached_property
+    def _accuracies(self) -> dict[tuple[Condition, str], Mapping[str, Any]]:
         return {
             (Condition.of(row), row["policy"]): row
             for row in self.rows("accuracy")
             if row["noise_kind"] == "none"
         }
+
+    def accuracies(self) -> Mapping[tuple[Condition, str], Mapping[str, Any]]:
+        """Return the clean rows of ``summary`` by condition and policy."""
+        return self._accuracies
 
     def float_accuracy(self, model: str) -> float | None:
         """Return the accuracy of the float models of an alias on clean documents, their mean."""
@@ -96,7 +115,7 @@ class Study:
         return sum(found) / len(found) if found else None
 
 
-def read_study(store: Store, recipe: Recipe, *, store_option: str = "") -> Study:
+def read_study(store: Store, recipe: Recipe) -> Study:
     """Return what the store has of a recipe.
 
     The latest measured version of that name is read, whether or not it is the file's. Raises
@@ -104,17 +123,18 @@ def read_study(store: Store, recipe: Recipe, *, store_option: str = "") -> Study
     """
     if not store.exists():
         raise Infeasible(
-            f"there is no store at {store.path} yet; `calibkit{_before(store_option)} evaluate`"
-            " with this recipe makes and fills it"
+            f"there is no store at {store.path} yet; `calibkit evaluate` with"
+            " this recipe makes and fills it"
         )
     text = ask(store, "text", recipe=recipe.name)
     if not text.rows:
         raise Infeasible(
             f"nothing of the recipe {recipe.name!r} is in the store {store.path}; `calibkit"
-            f"{_before(store_option)} evaluate` with this recipe measures it"
+            " evaluate` with this recipe measures it"
         )
-    measured = _measured_version(str(text.rows[0]["recipe_text"] or ""), recipe)
-    is_current = measured is not None and measured.id() == recipe.id()
+    stored = str(text.rows[0]["recipe_text"] or "")
+    measured = _measured_version(stored, recipe)
+    is_current = not stored or (measured is not None and measured.id() == recipe.id())
     version = measured or recipe
     asked = {"text": text}
     values = {"recipe": recipe.name, "recipe_id": str(text.rows[0]["recipe_id"])}
@@ -136,7 +156,7 @@ def read_study(store: Store, recipe: Recipe, *, store_option: str = "") -> Study
         recipe=version,
         file=recipe,
         is_current=is_current,
-        text=version.text or recipe.text,
+        text=stored or recipe.text,
         asked=asked,
         naming=naming,
         conditions=tuple(ordered),
@@ -144,7 +164,7 @@ def read_study(store: Store, recipe: Recipe, *, store_option: str = "") -> Study
         reference=reference if reference in measured_policies else None,
         comparisons=tuple(compared),
         claims=tuple(judge_claims(store, recipe)) if recipe.claims else (),
-        store_option=store_option,
+        store_name=store.path.name,
     )
 
 
@@ -156,10 +176,6 @@ def _measured_version(text: str, recipe: Recipe) -> Recipe | None:
         return parse_recipe(text, recipe.name)
     except CalibkitError:  # what an earlier version of calibkit could read
         return None
-
-
-def _before(option: str) -> str:
-    return f" {option}" if option else ""
 
 
 def means(rows: Sequence[Mapping[str, Any]], column: str) -> float | None:

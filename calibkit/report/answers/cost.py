@@ -9,7 +9,7 @@ from calibkit.decide.contrast import Gain
 from calibkit.report.comparisons import change
 from calibkit.report.conditions import Condition
 from calibkit.report.elements import name
-from calibkit.report.html import Child, Markup, join
+from calibkit.report.html import Child, join, tag
 from calibkit.report.study import Study, means
 from calibkit.report.wording import count, duration, listed, percent, points, span
 
@@ -50,7 +50,7 @@ def _rows(study: Study, condition: Condition) -> list[Mapping[str, Any]]:
 
 def _of_model(study: Study, model: str) -> Child:
     lost = {c: gain for c, gain in losses(study).items() if c.model == model}
-    parts: list[Child] = [join(Markup("<b>"), model, Markup("</b>: "))]
+    parts: list[Child] = [join(tag("b", model), ": ")]
     if not lost:
         return join(*parts, "the float model is not measured, so no loss can be told.")
     parts.append(f"the float model has {percent(study.float_accuracy(model))} %. With ")

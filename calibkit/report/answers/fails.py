@@ -10,7 +10,7 @@ from calibkit.decide.contrast import MARGIN
 from calibkit.report.comparisons import change
 from calibkit.report.conditions import Condition
 from calibkit.report.elements import name
-from calibkit.report.html import Child, Markup, join
+from calibkit.report.html import Child, join, tag
 from calibkit.report.study import Study
 from calibkit.report.wording import count, listed, percent, points, span
 
@@ -38,7 +38,7 @@ def _failed(study: Study) -> list[Child]:
     policies = list(dict.fromkeys(row["policy"] for row in rows))
     said.append(f", all of {policies[0]}" if len(policies) == 1 else f", of {listed(policies)}")
     said.append(f". Most often ({first['cells']:,}): {_short(str(first['message']))}")
-    return [join(Markup("<b>"), "Failed cells. ", Markup("</b>"), *said)]
+    return [join(tag("b", "Failed cells."), " ", *said)]
 
 
 def _conflicts(study: Study) -> list[Child]:
@@ -67,9 +67,8 @@ def _collapsed(study: Study) -> list[Child]:
     where = [f"{flagged[c]:,} of {cells[c]:,} at {study.naming.whole(c)}" for c in worst]
     return [
         join(
-            Markup("<b>"),
-            "Networks that no longer work. ",
-            Markup("</b>"),
+            tag("b", "Networks that no longer work."),
+            " ",
             f"{total:,} of {count(sum(cells.values()), 'cell')} have a sign of it"
             f" ({listed(sorted(flags))}): {'; '.join(where[:5])}"
             + (f"; and {len(where) - 5:,} more settings" if len(where) > 5 else "")
@@ -82,7 +81,7 @@ def _worse(study: Study) -> list[Child]:
     """Return who loses against the reference, where an interval lies below 0."""
     losing = [
         one
-        for one in study.comparisons
+        for one in study.telling
         if one.standing in ("worse", "behind") and one.gain.gain <= -MARGIN
     ]
     if not losing or study.reference is None:
@@ -100,13 +99,8 @@ def _worse(study: Study) -> list[Child]:
     )
     return [
         join(
-            Markup("<b>"),
-            "Policies that lose against ",
-            Markup("</b>"),
-            name(study.reference),
-            Markup("<b>"),
-            ". ",
-            Markup("</b>"),
+            tag("b", "Policies that lose against ", name(study.reference), "."),
+            " ",
             said,
         )  # fmt: skip
     ]
@@ -121,9 +115,8 @@ def _label(study: Study) -> list[Child]:
         return []
     return [
         join(
-            Markup("<b>"),
-            "Labels. ",
-            Markup("</b>"),
+            tag("b", "Labels."),
+            " ",
             f"Hit hardest is {worst['label']} at {study.naming.whole(Condition.of(worst))}:"
             f" {percent(worst['accuracy'])} % right, {percent(worst['float_accuracy'])} % by the"
             " float model, averaged over policies and draws.",
@@ -143,7 +136,7 @@ def _noise(study: Study) -> list[Child]:
     sure = [one for one in found if one[0].low is not None and one[0].low > 0]
     if not found:
         return []
-    title = join(Markup("<b>"), "Noise. ", Markup("</b>"))
+    title = join(tag("b", "Noise."), " ")
     if not sure:
         return [
             join(title, "That quantization makes noise hurt more is not decided in any of"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calibkit.decide.contrast import Gain, Paired, contrast
+from calibkit.decide.contrast import MARGIN, Gain, Paired, contrast
 from calibkit.report.conditions import Condition
 from calibkit.report.elements import name
-from calibkit.report.html import Child, Markup, join
+from calibkit.report.html import Child, join, tag
 from calibkit.report.study import Study
 from calibkit.report.wording import percent, points, span
 
@@ -16,8 +16,9 @@ from calibkit.report.wording import percent, points, span
 def quantizer_first(study: Study) -> list[Child]:
     """Return a sentence per model where another scheme of the same bits does more than any policy.
 
-    That is said only where the lower end of its interval, with the same random draws under both
-    schemes, is above what any policy gains on average under the better scheme.
+    That is said only where two things hold: with the same random draws under both schemes, the
+    lower end of the interval is above what any policy gains or loses on average under the better
+    scheme; and random draws under the better scheme keep more than any policy under the other.
     """
     if study.reference is None:
         return []
@@ -34,7 +35,9 @@ def _of_model(study: Study, model: str) -> Child | None:
                 continue
             gain = _between(study, better, worse)
             most = max((abs(one.gain.gain) for one in study.of(better)), default=0.0)
-            if gain is None or gain.low is None or gain.low <= most or gain.gain < 0.005:
+            if gain is None or gain.low is None or gain.low <= most or gain.gain < MARGIN:
+                continue
+            if _best(study, worse)[1] >= gain.a:
                 continue
             if best is None or gain.gain > best[0].gain:
                 best = gain, better, worse, most
@@ -44,20 +47,35 @@ def _of_model(study: Study, model: str) -> Child | None:
     accuracies = study.accuracies()
     kept = [percent(accuracies[c, study.reference or ""]["accuracy"]) for c in (better, worse)]
     said = (
-        f" under {study.naming(better)} and {kept[1]} % under {study.naming(worse)}:"
+        f" at {study.naming(better)} and {kept[1]} % at {study.naming(worse)}:"
         f" {points(gain.gain)} points {span(gain.low, gain.high)}."
     )
-    compared = study.of(better)
-    if compared:
+    policy, kept_there = _best(study, worse)
+    if policy != study.reference:
+        said += f" Even {policy}, the best there, keeps {percent(kept_there)} %."
+    if study.of(better):
         said += (
-            f" Under {study.naming(better)} no policy is further than {percent(most, 2)} points"
-            " from it on average."
+            f" At {study.naming(better)} no policy is further than {percent(most, 2)} points from"
+            " it on average."
         )
     return join(
-        Markup("<b>"), f"The quantizer matters more than the documents ({model}). ",
-        Markup("</b>"), "With the same sets, ", name(study.reference or ""),
-        f" keeps {kept[0]} %", said,
-    )  # fmt: skip
+        tag("b", f"The quantizer matters more than the documents ({model})."),
+        " With the same sets, ",
+        name(study.reference or ""),
+        f" keeps {kept[0]} %",
+        said,
+    )
+
+
+def _best(study: Study, condition: Condition) -> tuple[str, float]:
+    """Return the policy with the highest mean accuracy, and that mean."""
+    means = {
+        policy: float(row["accuracy"])
+        for (at, policy), row in study.accuracies().items()
+        if at == condition
+    }
+    best = max(means, key=lambda policy: means[policy])
+    return best, means[best]
 
 
 def _between(study: Study, better: Condition, worse: Condition) -> Gain | None:

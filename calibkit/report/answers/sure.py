@@ -64,11 +64,11 @@ def _verdicts(study: Study) -> Child:
     counts = Counter(one.standing for one in study.comparisons)
     parts = [f"{counts[one]:,} {MEANINGS[one][0]}" for one in MEANINGS if counts[one]]
     said = f"Of {count(len(study.comparisons), 'comparison')} with {study.reference}, corrected"
-    dead = sum(one.condition in study.collapsed for one in study.comparisons)
+    void = sum(map(study.is_void, study.comparisons))
     return (
         f"{said} as one family (Benjamini and Hochberg): {'; '.join(parts)}."
         " Same means inside ±0.5 points."
-        + (f" {dead:,} of them compare networks that no longer work." if dead else "")
+        + (f" Between networks that no longer work: {void:,} of them." if void else "")
     )
 
 

@@ -8,7 +8,7 @@ from calibkit.decide.contrast import MARGIN
 from calibkit.report.comparisons import Comparison
 from calibkit.report.conditions import Condition
 from calibkit.report.elements import name
-from calibkit.report.html import Child, Markup, join
+from calibkit.report.html import Child, Markup, join, tag
 from calibkit.report.study import Study
 from calibkit.report.wording import count, listed, p_value, percent, points, span
 
@@ -28,11 +28,14 @@ def headline(study: Study) -> Markup:
     if not study.comparisons:
         return join("Only ", name(study.reference), " is measured: there is nothing to compare.")
     settings = count(len(study.conditions), "setting")
-    better = [one for one in study.comparisons if one.standing == "better"]
-    ahead = [
-        one for one in study.comparisons if one.standing == "ahead" and one.gain.gain >= MARGIN
-    ]
-    if all(one.standing == "unknown" for one in study.comparisons):
+    telling = study.telling
+    better = [one for one in telling if one.standing == "better"]
+    ahead = [one for one in telling if one.standing == "ahead" and one.gain.gain >= MARGIN]
+    if not telling:
+        return join(
+            "No network works any more in any setting, so no policy can be told from another."
+        )
+    if all(one.standing == "unknown" for one in telling):
         return join(
             "Which policy is better is not decided: no comparison has the two draws that an"
             " interval takes."
@@ -50,7 +53,7 @@ def headline(study: Study) -> Markup:
             f" at {study.naming.whole(top.condition)}{more}; not decided with"
             f" {count(top.gain.draws, 'draw')} and {count(len(study.comparisons), 'comparison')}.",
         )  # fmt: skip
-    if all(one.standing == "same" for one in study.comparisons):
+    if all(one.standing == "same" for one in telling):
         return join(
             "The choice of documents made no difference that matters: in ", settings,
             " every policy lies inside ±0.5 points of ", name(study.reference), ".",
@@ -74,11 +77,7 @@ def which_policy(study: Study) -> list[Child]:
     rest = [one for one in map(study.of, study.conditions) if one and not _stands_out(one)]
     if rest:
         said.append(_others(study, rest, is_all=not told))
-    alone = len([one for one in study.conditions if not study.of(one)])
-    if alone:
-        said.append(
-            f"{count(alone, 'setting')} cannot be compared: not both sides of a pair are measured."
-        )
+    said += _left_out(study)
     return said
 
 
@@ -129,6 +128,22 @@ def _without_comparison(study: Study) -> Child:
     )  # fmt: skip
 
 
+def _left_out(study: Study) -> list[Child]:
+    said: list[Child] = []
+    dead = len(study.collapsed)
+    if dead:
+        said.append(
+            f"Left out: {count(dead, 'setting')} in which no network works any more, whichever"
+            " documents calibrate it."
+        )
+    alone = [c for c in study.conditions if not study.of(c) and c not in study.collapsed]
+    if alone:
+        said.append(
+            f"{count(len(alone), 'setting')} cannot be compared: no pair has both sides measured."
+        )
+    return said
+
+
 def _setting(study: Study, group: Sequence[Comparison]) -> Child:
     """Return what is to be said of a setting where a policy is better, or ahead."""
     assert study.reference is not None
@@ -136,10 +151,11 @@ def _setting(study: Study, group: Sequence[Comparison]) -> Child:
     top = leading[0]
     gain = top.gain
     parts: list[Child] = [
-        join(Markup("<b>"), study.naming.whole(top.condition), Markup("</b>: ")),
+        join(tag("b", study.naming.whole(top.condition)), ": "),
         join(name(top.policy), " keeps ", _accuracy(study, top.condition, top.policy)),
         join(" where ", name(study.reference), " keeps "),
         _accuracy(study, top.condition, study.reference),
+        " (its network no longer works)" if (top.condition, study.reference) in study.dead else "",
         f": {points(gain.gain)} points, {span(gain.low, gain.high)},"
         f" ahead in {gain.wins} of {count(gain.pairs, 'pair')}",
     ]
@@ -147,7 +163,7 @@ def _setting(study: Study, group: Sequence[Comparison]) -> Child:
         parts.append(f"; {p_value(top.p)} after correction")
         parts.append(_also(leading[1:], "better as well"))
         return join(*parts)
-    parts.append(f". Not decided: {_reason(top, len(study.comparisons))}")
+    parts.append(join(". ", tag("b", "Not decided"), ": ", _reason(top, len(study.comparisons))))
     parts.append(_also(leading[1:], "ahead as well"))
     return join(*parts)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from calibkit.report.answers.which import leading_of
 from calibkit.report.comparisons import Comparison, Standing
@@ -20,14 +21,13 @@ def decisions(study: Study) -> Markup | None:
     columns = [
         Column("setting", is_whole=True), Column("take"), Column("keeps, %", is_number=True),
         Column("float, %", is_number=True), Column(f"gain over {study.reference}", is_number=True),
-        Column("95 % interval", is_number=True), Column("verdict"),
-        Column("draws", is_number=True), Column("network"),
+        Column("verdict"), Column("draws", is_number=True),
     ]  # fmt: skip
     rows = [_row(study, condition) for condition in study.conditions]
     said = (
         f"Per setting: the policy that is better than {study.reference}, or ahead of it by half a"
-        f" point or more; {study.reference} where none is. Gains are in points. The first of many"
-        " looks better than it is: on fresh draws a lead shrinks."
+        f" point or more; {study.reference} where none is. Gains are in points, with 95 %"
+        " intervals. The first of many looks better than it is: expect less of it on fresh draws."
     )
     return table(said, columns, rows, study.sql("cells"))
 
@@ -37,22 +37,39 @@ def _row(study: Study, condition: Condition) -> list[Child | Cell]:
     group = study.of(condition)
     leading = leading_of(group)
     taken = leading[0].policy if leading else study.reference
+    if (condition, taken) in study.dead:
+        return _collapsed(study, condition)
     row = study.accuracies().get((condition, taken))
     float_accuracy = study.float_accuracy(condition.model)
     gain = leading[0].gain if leading else None
-    dead = condition in study.collapsed
-    keeps = with_half(row["accuracy"], row["ci_low"], row["ci_high"]) if row else NOTHING
     return [
         study.naming.whole(condition),
         Cell(name(taken), taken),
-        Cell(keeps, row["accuracy"] if row else None),
+        _kept(row),
         Cell(percent(float_accuracy), float_accuracy),
-        Cell(points(gain.gain) if gain else NOTHING, gain.gain if gain else None),
-        Cell(span(gain.low, gain.high) if gain else NOTHING, gain.low if gain else None),
+        Cell(f"{points(gain.gain)} {span(gain.low, gain.high)}", gain.gain)
+        if gain
+        else Cell(NOTHING),
         _verdict(group, leading),
         gain.draws if gain else row["draws"] if row else NOTHING,
-        Cell(tag("span", "no longer works", class_="chip worse"), "0") if dead else "works",
     ]
+
+
+def _collapsed(study: Study, condition: Condition) -> list[Child | Cell]:
+    float_accuracy = study.float_accuracy(condition.model)
+    row = study.accuracies().get((condition, study.reference or ""))
+    mark = tag("span", "network no longer works", class_="chip worse")
+    return [
+        study.naming.whole(condition), Cell("none", ""), _kept(row),
+        Cell(percent(float_accuracy), float_accuracy), NOTHING, Cell(mark, "collapsed"),
+        row["draws"] if row else NOTHING,
+    ]  # fmt: skip
+
+
+def _kept(row: Mapping[str, Any] | None) -> Cell:
+    if row is None:
+        return Cell(NOTHING)
+    return Cell(with_half(row["accuracy"], row["ci_low"], row["ci_high"]), row["accuracy"])
 
 
 def _verdict(group: Sequence[Comparison], leading: Sequence[Comparison]) -> Cell:

@@ -24,7 +24,7 @@ def provenance(study: Study) -> Markup:
     return section("provenance", "Provenance", *parts)
 
 
-def recipe(study: Study) -> Markup:
+def recipe_text(study: Study) -> Markup:
     """Return the section with the recipe's text."""
     version = study.asked["text"].rows[0]["recipe_id"]
     lede = join("Everything that decides the numbers. Version ", tag("code", str(version)), ".")
@@ -127,8 +127,9 @@ def _models(study: Study) -> Markup:
 
 def _runs(study: Study) -> Markup:
     columns = [
-        Column("started (UTC)"), Column("command"), Column("workers", is_number=True),
-        Column("host"), Column("commit of the folder"), Column("recipe version"),
+        Column("started (UTC)", is_whole=True), Column("command"),
+        Column("workers", is_number=True), Column("host"), Column("commit of the folder"),
+        Column("recipe version"),
     ]  # fmt: skip
     rows: list[list[Child | Cell]] = [
         [

@@ -27,12 +27,11 @@ def reproduce(study: Study) -> Markup:
     ]  # fmt: skip
     cell = _some_cell(study)
     if cell is not None:
-        before = called(study)
         parts += [
             tag("h3", "Check one number"),
-            tag("p", "Measures one cell of this store again, bit by bit, and prints the smallest"
-                " recipe that gives it:"),
-            commands(f"{before} verify {cell}", f"{before} recipe {cell}"),
+            tag("p", "One cell: measured again and compared bit by bit, and the smallest recipe"
+                " that gives it."),
+            commands(f"calibkit verify {cell}", f"calibkit recipe {cell}"),
         ]  # fmt: skip
     shipped = shipping(study)
     if shipped is not None:
@@ -44,14 +43,9 @@ def reproduce(study: Study) -> Markup:
         ]  # fmt: skip
     parts += [
         tag("h3", "This page again"),
-        commands(f"{called(study)} report {file_name(study)} -o {study.recipe.name}.html"),
+        commands(f"calibkit report {file_name(study)} -o {study.recipe.name}.html"),
     ]
     return section("reproduce", "How to reproduce it", *parts)
-
-
-def called(study: Study) -> str:
-    """Return how the program is called for this store."""
-    return f"calibkit {study.store_option}".rstrip()
 
 
 def file_name(study: Study) -> str:
@@ -65,22 +59,29 @@ def measuring(study: Study) -> list[str]:
     corpus = study.recipe.corpus
     if corpus.source is None:
         lines.append(_ingest(study))
-    lines.append(f"{called(study)} evaluate {file_name(study)}")
+    lines.append(f"calibkit evaluate {file_name(study)}")
     return lines
 
 
 def _ingest(study: Study) -> str:
-    name = shlex.quote(study.recipe.corpus.name)
-    start = f"{called(study)} ingest {name}"
+    """Return the command that ingests the corpus as it was, with the names of its files."""
+    start = ["calibkit", "ingest", shlex.quote(study.recipe.corpus.name)]
     sources = [row["source"] for row in study.rows("corpus") if row["source"]]
     source = json.loads(sources[0]) if sources else {}
-    splits = source.get("splits") if isinstance(source, Mapping) else None
-    files = []
-    for split, said in (splits or {}).items():
+    if source.get("kind") == "docstrings":
+        return " ".join([*start, "--from docstrings"])
+    if source.get("kind") == "hub":
+        return " ".join([*start, "--from", shlex.quote(f"hub:{source.get('address', '')}")])
+    splits = source.get("splits")
+    for split, said in splits.items() if isinstance(splits, Mapping) else ():
         file = said.get("file") if isinstance(said, Mapping) else None
         if split in ("train", "valid", "test") and file:
-            files += [f"--{split}", shlex.quote(PurePath(str(file)).name)]
-    return f"{start} {' '.join(files or ['--train', 'train.csv', '--test', 'test.csv'])}"
+            start += [f"--{split}", shlex.quote(PurePath(str(file)).name)]
+    for column in ("text", "label"):
+        called = source.get(f"{column}_column", column)
+        if called != column:
+            start += [f"--{column}-column", shlex.quote(str(called))]
+    return " ".join(start if len(start) > 3 else [*start, "--train train.csv --test test.csv"])
 
 
 def shipping(study: Study) -> tuple[str, str] | None:
@@ -97,7 +98,7 @@ def shipping(study: Study) -> tuple[str, str] | None:
         return None
     choice = study.recipe.policies[chosen]
     corpus = study.recipe.corpus
-    parts = [called(study), "build-subset", shlex.quote(corpus.name), "--policy"]
+    parts = ["calibkit", "build-subset", shlex.quote(corpus.name), "--policy"]
     parts += [shlex.quote(choice.name), "--size", str(study.recipe.grid.size[0])]
     parts += ["--seed", str(study.recipe.grid.seed[0])]
     if corpus.share != 1.0:

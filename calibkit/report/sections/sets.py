@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from calibkit.report.elements import Cell, Column, name, nothing, section, table
-from calibkit.report.html import Child, Markup
+from calibkit.report.html import Child, Markup, tag
 from calibkit.report.study import Study, means
 from calibkit.report.wording import NOTHING, fixed, listed
 
@@ -62,7 +62,7 @@ def _row(
         _mean(rows, "oov_share", 1, 100.0),
         _mean(rows, "vocabulary_coverage", 1, 100.0),
         _mean(rows, "label_total_variation", 1, 100.0),
-        Cell(_labels(rows)),
+        tag("div", _labels(rows), class_="wide"),
     ]
     if has_cards:
         row.append(_mean(rows, "outside", 1))
