@@ -29,6 +29,7 @@ COMMANDS = {
     "sensitivity": "calibkit.cli.sensitivity:sensitivity",
     "compare": "calibkit.cli.compare:compare",
     "claims": "calibkit.cli.claims:claims",
+    "recommend": "calibkit.cli.recommend:recommend",
     "report": "calibkit.cli.report:report",
     "compare-reference": "calibkit.cli.compare_reference:compare_reference",
     "verify": "calibkit.cli.verify:verify",

@@ -168,21 +168,23 @@ def data_options(command: Command) -> Command:
     return with_output  # type: ignore[return-value]
 
 
-def check_target(file: Path, session: Session) -> None:
+def check_target(file: Path, session: Session, option: str = "-o") -> None:
     """Refuse, before any work, a file that cannot be written or must not be."""
     target = Path(os.path.realpath(file))
     if target.is_dir():
-        raise BadInput(f"-o {file}: this is a folder; name a file in it")
+        raise BadInput(f"{option} {file}: this is a folder; name a file in it")
     if not target.parent.is_dir():
-        raise BadInput(f"-o {file}: there is no folder {target.parent}; make it first")
+        raise BadInput(f"{option} {file}: there is no folder {target.parent}; make it first")
     place = target if target.exists() else target.parent
     if not os.access(place, os.W_OK):
-        raise BadInput(f"-o {file}: {place} cannot be written; choose another place")
+        raise BadInput(f"{option} {file}: {place} cannot be written; choose another place")
     store = session.store
     names = (store.path.name, store.path.name + ".wal", store.path.name + ".lock")
     mine = target.parent == store.path.parent and target.name in names
     if mine or target.is_relative_to(store.folder):
-        raise BadInput(f"-o {file}: this belongs to the store {store.path}; choose another name")
+        raise BadInput(
+            f"{option} {file}: this belongs to the store {store.path}; choose another name"
+        )
 
 
 def replace_file(file: Path, data: bytes) -> None:

@@ -94,6 +94,8 @@ class Recommendation:
     paste: str | None
     unread: str
     others: tuple[str, ...]
+    missing: str = ""
+    """Which planned cells of the recipe are not measured, and what measures them."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def recommend(store: Store, question: Question, rule: Rule) -> Recommendation:
             missing = _missing(con, best.evidence, question)
             raise Infeasible(_refused(best, best.outcome, question, missing))
         parsed, unread = recipes[best.evidence.recipe]
-        return _recommendation(con, best, best.outcome, question, parsed, unread, settled)
+        found_one = _recommendation(con, best, best.outcome, question, parsed, unread, settled)
+        return replace(found_one, missing=_missing(con, best.evidence, question))
 
 
 def kinds_of_need(policy: AnyPolicy) -> int:
