@@ -18,7 +18,7 @@ import pytest
 NAMED = ["open", "replace", "rename", "link", "unlink", "mkdir", "chmod", "scandir"]
 OPEN = ["write", "fsync", "sendfile"]
 ON_FILES = ["write", "flush", "read", "readinto", "close"]
-NEED_NO_ROOM = {"unlink", "scandir", "chmod", "read", "readinto", "fsync", "close"}
+NEED_NO_ROOM = {"unlink", "rename", "scandir", "chmod", "read", "readinto", "fsync", "close"}
 
 
 @dataclass

@@ -52,8 +52,8 @@ def backup(store: Store, target: Path, *, artefacts: bool = True) -> tuple[Copie
     with store.reading():  # brings an older store up to date
         pass
     parts = [store.fragments, store.merged, *([store.artefacts] if artefacts else [])]
-    _require_space(store, target, parts)
-    with drafted(store, target) as draft:
+    with _disk_told(target), drafted(store, target) as draft:
+        _require_space(store, target, parts)
         _clear(draft)  # of a killed process that had our number
         try:
             return _made(store, draft, target, parts)
@@ -77,14 +77,16 @@ def _made(store: Store, draft: Path, target: Path, parts: Sequence[Path]) -> tup
             copied.append(_copy(_files(part), part, draft_folder / part.name))
     for part in parts[2:]:  # artefacts never change, and go only where nobody needs them
         copied.append(_copy(_in_safe_order(part), part, draft_folder / part.name))
-    with _disk_told(target):
-        draft_folder.mkdir(exist_ok=True)
-        os.sync()
-        draft_folder.rename(folder_of(target))
+    draft_folder.mkdir(exist_ok=True)
+    os.sync()
+    draft_folder.rename(folder_of(target))
+    try:
         if not renamed_if_free(draft, target):
-            folder_of(target).rename(draft_folder)
             raise _exists(target)
-        sync_folder(target.parent)
+    except (OSError, BadInput):
+        folder_of(target).rename(draft_folder)
+        raise
+    sync_folder(target.parent)
     return tuple(copied)
 
 
@@ -126,7 +128,7 @@ def _copy_database(store: Store, draft: Path) -> Copied:
         "threads": str(store.threads),
         "temp_directory": str(store.folder / "tmp"),
     }
-    with _disk_told(draft), duckdb.connect(config={**LOCKED_DOWN, **settings}) as con:
+    with duckdb.connect(config={**LOCKED_DOWN, **settings}) as con:
         con.execute(
             f"ATTACH {text_literal(str(draft))} AS copy (STORAGE_VERSION '{STORAGE_VERSION}')"
         )
@@ -184,7 +186,7 @@ def _copy(files: Iterable[Path], source: Path, target: Path) -> Copied:
     count = size = 0
     for file in files:
         place = target / file.relative_to(source)
-        with _disk_told(target), suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, place)
             count, size = count + 1, size + place.stat().st_size

@@ -11,7 +11,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -41,8 +41,10 @@ def drafted(store: Store, target: Path) -> Iterator[Path]:
         write_whole(note, json.dumps({"draft": str(draft)}).encode())
         yield draft
     finally:
-        note.unlink(missing_ok=True)
-        Path(lock.lock_file).unlink(missing_ok=True)
+        if not any(part.exists() for part in parts_of(draft)):
+            with suppress(OSError):  # `abandoned` finds them
+                note.unlink(missing_ok=True)
+                Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
 
