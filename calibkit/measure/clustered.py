@@ -81,9 +81,10 @@ def clustered_interval(gains: ArrayLike, level: float = 0.95) -> Clustered | Non
     too much where one side has few and the other many (Gaylor and Hopper, 1969, Technometrics 11).
     Where a side has two members, it is the wider of the two Student t intervals.
 
-    Over 2,000 simulated studies each (tests), with three models or more and whichever share of the
-    variance is whose, it covers 93-97 % at 3, 6, 10 and 20 draws, and up to 98.5 % where neither
-    models nor draws differ beyond chance.
+    Over 2,000 simulated studies each (tests), with three models or more and for five ways to share
+    the variance among models, draws and rest, it covers 93-97 % at 3, 6, 10 and 20 draws; it
+    covers too much, up to 98.5 %, where neither models nor draws differ much beyond chance. It was
+    chosen among ten rules by such simulations, with normal effects and complete tables.
 
     p is that of the interval's t, or of Student's t over the float models alone, or over the draws
     alone, whichever is larger: all three must reject. The interval's t is made for 5 %; corrected
