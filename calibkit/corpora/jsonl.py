@@ -88,7 +88,7 @@ class _Noted(dict[str, object]):
 
 
 def _standing_twice(raw: str, keys: Iterable[str]) -> str | None:
-    """Return which of the keys stands twice in the object of a line, where Python takes the last."""
+    """Return which of the keys stands twice in an object; Python would take the last."""
     found = json.loads(raw, object_pairs_hook=_Noted)
     if not isinstance(found, _Noted):
         return None
