@@ -73,7 +73,7 @@ class SchemeName:
 class MeasuredCell:
     """One cell: what it is, and what it came to.
 
-    value: the objective, a fraction; None where the levels that it takes are not measured.
+    value: the objective, a fraction.
     """
 
     arm: Arm
@@ -156,7 +156,16 @@ def read_evidence(con: duckdb.DuckDBPyConnection, question: Question) -> tuple[E
     by_recipe: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_recipe.setdefault(row["recipe"], []).append(row)
-    return tuple(_evidence(name, found, question) for name, found in sorted(by_recipe.items()))
+    every = [_evidence(name, found, question) for name, found in sorted(by_recipe.items())]
+    able = tuple(one for one in every if one.cells)
+    if not able:
+        lacks = {
+            "noise-auc": "no noise level is measured of them; a recipe asks for some under"
+            " measure.noise",
+            "worst-label": "their accuracy by label is not measured",
+        }.get(question.objective, "none of them is measured on clean documents")
+        raise Infeasible(f"no cell has the objective {question.objective!r}: {lacks}")
+    return able
 
 
 def area(levels: Sequence[tuple[float, float]]) -> float:

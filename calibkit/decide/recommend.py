@@ -273,7 +273,8 @@ def _established(
         if beside.equivalent:
             chosen = one
             break
-    runner_up = next((one.arm for one in standings if one.arm != chosen.arm), base)
+    others = (one for one in standings if one.arm != chosen.arm and _over(one).gain > 0)
+    runner_up = next((one.arm for one in others), base)
     return Choice(
         chosen.arm,
         "established" if chosen is first else "cheaper and equivalent",
