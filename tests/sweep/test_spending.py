@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calibkit.cli.main import cli
 from calibkit.decide.arms import Question
 from calibkit.decide.halving import FRESH, Arm, Ladder
 from calibkit.decide.race import Spent, spend
+from calibkit.decide.recommend import Rule
+from calibkit.decide.recommendation import recommend
 from calibkit.decide.study import Spot, Study, base_recipe, candidates
 from calibkit.errors import BadInput, Infeasible, UnknownName
 from calibkit.recipe import Recipe, parse_recipe
@@ -264,3 +270,35 @@ def test_candidates_that_are_asked_for_must_be_there(study: Any) -> None:
 def test_a_preset_that_cannot_be_measured_is_said(study: Any, watched: Watch) -> None:
     with pytest.raises(Infeasible, match="under any of the presets"):
         spent_on(study, watched, sizes=(4, 100_000), presets=("robust", "paper"))
+
+
+SPEND = ("recommend", "--corpus", "made", "--model", "discriminative", "--bits", "4", "--json")
+SPEND += ("--policies", ",".join(NAMES), "--sizes", "8", "--presets", "brevitas-default")
+SPEND += ("--finalists", "1", "--executor", "serial", "--tolerance", "100")
+
+
+def test_the_command_recommends_by_the_fresh_draws(whole: Whole, tmp_path: Path) -> None:
+    store, out = str(whole.study.store.path), tmp_path / "chosen.csv"
+    options = ["--spend", "1", "--fresh", "2", "--draws", "2", "--subset-out", str(out)]
+    result = CliRunner().invoke(cli, ["--store", store, *SPEND, *options])
+    assert result.exit_code == 0, result.stderr
+    row = json.loads(result.stdout)
+    assert (row["recipe"], row["split"]) == (whole.recipes[-1].name, "valid")
+    assert (row["candidates"], row["seed"], row["size"]) == (1, FRESH, 8)
+    assert len(out.read_text().splitlines()) == 1 + 8
+    assert f"finalists: {whole.spent.left[0]}" in result.stderr
+
+
+def test_when_the_time_is_over_the_command_says_what_is_missing(study: Any) -> None:
+    options = ["--spend", "1e-9", "--fresh", "2"]
+    result = CliRunner().invoke(cli, ["--store", str(study.store.path), *SPEND, *options])
+    assert (result.exit_code, result.stdout) == (4, "")
+    said = " ".join(result.stderr.split())
+    assert "3 on 2 draws; 1 and random on 2 fresh ones: about 10 cells" in said
+    assert "6 draws of this stage are missing. The same command goes on" in said
+
+
+def test_races_do_not_judge_what_they_have_chosen(whole: Whole) -> None:
+    """Without --spend, the race's draws are no evidence; those of the fresh ones are."""
+    with pytest.raises(Infeasible, match=rf"recipe (tiny|{whole.recipes[-1].name})"):
+        recommend(whole.study.store, QUESTION, Rule())
