@@ -174,3 +174,32 @@ def test_without_results_of_the_recipe_there_is_no_page(made, tmp_path):
         make_page(store, other)
     with pytest.raises(Infeasible, match="there is no store at"):
         make_page(Store(tmp_path / "none.duckdb"), recipe)
+
+
+CLAIMS = """\
+claims:
+  - id: longest-costs
+    says: "The <b>longest</b> documents cost accuracy at 4 bits."
+    compare: {policy: [longest, random]}
+    where: {model: generative, bits: 4}
+    measure: accuracy
+    expect: lower
+  - id: stratified-gains
+    says: Stratified documents gain ten points.
+    compare: {policy: [stratified, random]}
+    where: {model: generative, bits: 4}
+    measure: accuracy
+    expect: higher
+    by: 10
+"""
+
+
+def test_declared_claims_have_verdicts(made):
+    store, recipe = made(CLEAN + CLAIMS, 8)
+    read = Page(make_page(store, recipe))
+    [claims] = [text for text in read.texts["table"] if "longest-costs" in text]
+    assert "The <b>longest</b> documents" in claims
+    assert "supported" in claims and "contradicted" in claims and "8 of 8" in claims
+    assert any(
+        "Of 2 declared claims: 1 supported and 1 contradicted." in text for text in read.texts["li"]
+    )

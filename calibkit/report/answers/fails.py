@@ -128,7 +128,8 @@ def _noise(study: Study) -> list[Child]:
     """Return whether quantization makes noise hurt more, where it is furthest from nothing."""
     found = []
     for (condition, policy, kind, level), rows in noise_rows(study).items():
-        if policy != (study.reference or study.policies[0]):
+        usual = study.reference or study.policies[0]
+        if policy != usual or (condition, policy) in study.dead:
             continue
         excess = change(rows, "loss", "clean_loss")
         if excess is not None:

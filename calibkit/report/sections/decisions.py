@@ -19,9 +19,9 @@ def decisions(study: Study) -> Markup | None:
     if study.reference is None or not study.comparisons:
         return None
     columns = [
-        Column("setting", is_whole=True), Column("take"), Column("keeps, %", is_number=True),
-        Column("float, %", is_number=True), Column(f"gain over {study.reference}", is_number=True),
-        Column("verdict"), Column("draws", is_number=True),
+        Column("setting", is_whole=True), Column("take"), Column("verdict"),
+        Column(f"gain over {study.reference}", is_number=True), Column("keeps, %", is_number=True),
+        Column("float, %", is_number=True), Column("draws", is_number=True),
     ]  # fmt: skip
     rows = [_row(study, condition) for condition in study.conditions]
     said = (
@@ -45,12 +45,12 @@ def _row(study: Study, condition: Condition) -> list[Child | Cell]:
     return [
         study.naming.whole(condition),
         Cell(name(taken), taken),
-        _kept(row),
-        Cell(percent(float_accuracy), float_accuracy),
+        _verdict(group, leading),
         Cell(f"{points(gain.gain)} {span(gain.low, gain.high)}", gain.gain)
         if gain
         else Cell(NOTHING),
-        _verdict(group, leading),
+        _kept(row),
+        Cell(percent(float_accuracy), float_accuracy),
         gain.draws if gain else row["draws"] if row else NOTHING,
     ]
 
@@ -60,8 +60,8 @@ def _collapsed(study: Study, condition: Condition) -> list[Child | Cell]:
     row = study.accuracies().get((condition, study.reference or ""))
     mark = tag("span", "network no longer works", class_="chip worse")
     return [
-        study.naming.whole(condition), Cell("none", ""), _kept(row),
-        Cell(percent(float_accuracy), float_accuracy), NOTHING, Cell(mark, "collapsed"),
+        study.naming.whole(condition), Cell("none", ""), Cell(mark, "collapsed"), NOTHING,
+        _kept(row), Cell(percent(float_accuracy), float_accuracy),
         row["draws"] if row else NOTHING,
     ]  # fmt: skip
 
