@@ -18,8 +18,10 @@ from calibkit.corpora import placing
 from calibkit.corpora.batches import Clean, all_clean, batches, clean_rows, without_cycles
 from calibkit.corpora.validation import Block, FileProblem, Limits, Problems, Row, checked
 from calibkit.corpora.vectors import VectorColumn, vector_table
-from calibkit.errors import BadInput
+from calibkit.errors import BadInput, StoreError
 from calibkit.identity import content_id
+from calibkit.store.files import disk_told
+from calibkit.store.opening import first_line
 
 TEST_SHARE = 0.2
 VALID_SHARE = 0.1
@@ -60,7 +62,8 @@ class Staging:
         self._vectors = vectors
         self._problems = problems
         self._places: dict[str, str] = {}
-        self._folder = Path(tempfile.mkdtemp(prefix="calibkit-ingest-"))
+        with disk_told(f"make a scratch folder in {tempfile.gettempdir()} (TMPDIR names another)"):
+            self._folder = Path(tempfile.mkdtemp(prefix="calibkit-ingest-"))
         self.con = duckdb.connect(
             config={
                 "temp_directory": str(self._folder),
@@ -90,6 +93,12 @@ class Staging:
     ) -> None:
         self.con.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        if isinstance(error, duckdb.IOException):
+            raise StoreError(
+                f"cannot ingest {self._name!r}: {first_line(error)} Nothing was ingested; what does"
+                f" not fit into memory goes to {self._folder.parent}: make room there, or name"
+                " another folder with TMPDIR"
+            ) from error
 
     def add(self, split: str, place: str, rows: Iterable[Row | Block]) -> None:
         """Check, clean and keep the rows of a split; bad ones go to the problems."""
