@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from acts_on_disk import Material
 
 from calibkit.store import Store, insert, merge, pack_predictions, write_fragment
 
@@ -249,6 +250,13 @@ class Made:
 @pytest.fixture
 def made() -> Made:
     return Made()
+
+
+@pytest.fixture
+def material(template: Path, made: Made) -> Material:
+    """What the cases of ``acts_on_disk`` are made of."""
+    cells = [Cell("random", seed, f"s1-{seed}", 0.8 + seed / 100, 0.7) for seed in range(4)]
+    return Material(template, cell_payload, cells[0], cells[1], cells[2:])
 
 
 @pytest.fixture
