@@ -223,7 +223,9 @@ def recommend(
     from calibkit.decide.recommendation import recommend as look
 
     if spend is None:
-        _refuse("goes with --spend", policies=policies, sizes=sizes, presets=presets)
+        _refuse(
+            "goes with --spend", policies=policies, sizes=sizes, presets=presets, workers=workers
+        )
     else:
         _refuse("chooses among measured cells, and --spend measures", where=where, against=against)
         if size is not None and sizes is not None:

@@ -205,9 +205,9 @@ def _scheme(found: Recommendation) -> str:
 def _costs(costs: Costs) -> str:
     said = [f"{costs.documents:,} documents", f"needs {costs.needs}"]
     if costs.selection_seconds is not None:
-        said.append(f"choosing them about {costs.selection_seconds:.2g} s")
+        said.append(f"choosing them about {costs.selection_seconds:.1f} s")
     if costs.cell_seconds is not None:
-        said.append(f"quantizing and measuring {costs.cell_seconds:.2g} s")
+        said.append(f"quantizing and measuring {costs.cell_seconds:.1f} s")
     return ", ".join(said)
 
 

@@ -128,10 +128,11 @@ def decide(
     bases = {a: arms[a] for a in arms if a.policy == reference and counted[a] >= rule.draws}
     most = max((n for arm, n in counted.items() if arm.policy == reference), default=0)
     if not bases:
-        said = f"only {most:,} draws of it" if most else f"no cell of {reference!r}"
+        there = "there is" if most < 2 else "there are"
+        said = f"only {_counted(most)} of it" if most else f"no cell of {reference!r}"
         return Refusal(
             (
-                f"{reference!r} is what every policy is held against, and there is {said}; at least"
+                f"{reference!r} is what every policy is held against, and {there} {said}; at least"
                 f" {rule.draws} are needed",
             ),
             rule.draws,
@@ -150,7 +151,7 @@ def decide(
         return Refusal(
             (
                 f"no candidate has {rule.draws} draws beside those of {reference!r}: "
-                f"the most has {most:,}"
+                f"the most that one has is {_counted(most)}"
                 if others
                 else f"{reference!r} is the only policy that was measured, so that there is nothing"
                 " to compare it with",
@@ -318,6 +319,10 @@ def _base(bases: Arms, rule: Rule) -> Arm:
         ):
             return arm
     raise AssertionError("the best is one of them")
+
+
+def _counted(draws: int) -> str:
+    return f"{draws:,} draw" if draws == 1 else f"{draws:,} draws"
 
 
 def _over(one: Standing) -> Gain:

@@ -40,15 +40,21 @@ _MISSING = """
     WHERE recipe = ? AND model = ? AND bits = ? AND NOT is_done
 """
 _SELECTION = """
-    WITH requests AS (
-        SELECT subset_id, policy_kind,
-               epoch(created_at - lag(created_at) OVER in_time) AS seconds
-        FROM subset_requests
-        WINDOW in_time AS (ORDER BY created_at, request_key)
+    WITH events AS (
+        SELECT created_at AS moment, request_key, subset_id, policy_kind FROM subset_requests
+        UNION ALL SELECT started_at, NULL, NULL, NULL FROM runs
+        UNION ALL SELECT trained_at, NULL, NULL, NULL FROM models
+        UNION ALL SELECT measured_at, NULL, NULL, NULL FROM cells
+    ),
+    requests AS (
+        SELECT *, lag(moment) OVER in_time AS before, lag(request_key) OVER in_time AS key_before
+        FROM events WHERE moment IS NOT NULL
+        WINDOW in_time AS (ORDER BY moment, request_key NULLS LAST)
     )
-    SELECT median(seconds) FROM requests
-    WHERE list_contains(?, subset_id) AND policy_kind = ?
+    SELECT median(epoch(moment - before)) FROM requests
+    WHERE key_before IS NOT NULL AND list_contains(?, subset_id) AND policy_kind = ?
 """
+"""The time between two subsets that were stored one after the other, with nothing between them."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,13 @@ def recommend(store: Store, question: Question, rule: Rule) -> Recommendation:
     with store.reading() as con:
         found = read_evidence(con, question)
         if question.recipe is None:
-            found = tuple(one for one in found if not RACE.fullmatch(one.recipe)) or found
+            races, found = found, tuple(one for one in found if not RACE.fullmatch(one.recipe))
+            if not found:
+                raise Infeasible(
+                    f"only {', '.join(one.recipe for one in races)} measured such cells, a race"
+                    " whose draws have chosen finalists and cannot judge them; ask again with"
+                    " --spend to measure them on fresh draws"
+                )
         texts = {one.recipe: _text(con, one.recipe) for one in found}
         recipes = {name: _parsed(text, name) for name, (text, _) in texts.items()}
         settled = [_settled(one, rule, _efforts(one, recipes[one.recipe][0])) for one in found]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,28 @@ def test_the_documents_are_written_in_calibration_order(
     bad = ask(run, toy_store, "--subset-out", tmp_path / "chosen.docx")
     assert bad.exit_code == 2
     assert ".jsonl" in bad.stderr
+
+
+def test_choosing_takes_the_time_between_subsets_with_nothing_in_between(
+    run: Run, toy_store: Store
+) -> None:
+    """Seconds 0, 2, 5, then a cell is measured, then 60, 64: two gaps of `spread` count."""
+    made(toy_store, measured)
+    assert record(ask(run, toy_store, "--format", "json"))["selection_seconds"] is None
+    kinds = {0: "random", 2: "k-center", 5: "random", 60: "k-center", 64: "k-center"}
+    requests = [
+        dict(
+            request_key=f"r1-{second}", subset_id=f"s1-spread-8-{number}", corpus_id="c1-0",
+            policy_kind=kind, created_at=WHEN + timedelta(seconds=100 + second),
+        )
+        for number, (second, kind) in enumerate(kinds.items())
+    ]  # fmt: skip
+    cell = dict(cell_id="x1-late", measured_at=WHEN + timedelta(seconds=130))
+    with toy_store.writing() as con:
+        insert(con, "subset_requests", requests)
+        insert(con, "cells", [cell])
+    row = record(ask(run, toy_store, "--format", "json"))
+    assert row["selection_seconds"] == pytest.approx((2 + 4) / 2)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,29 @@ def test_of_two_as_good_the_one_that_looks_at_less_is_recommended() -> None:
     assert plain.runner_up == Arm("deep", 64)
 
 
+def test_several_float_models_are_clustered() -> None:
+    """A gain that only one of three float models has is no gain of all that could be trained."""
+
+    def over(gain_of: list[float]) -> Choice:
+        arms: dict[Arm, list[Scored]] = {Arm("random", 64): [], Arm("good", 64): []}
+        rng = np.random.default_rng(5)
+        for model, gain in enumerate(gain_of):
+            for seed in range(8):
+                base = 0.8 + float(rng.normal(0, 0.001))
+                arms[Arm("random", 64)].append(Scored(model, seed, f"r{seed}", base))
+                value = base + gain + float(rng.normal(0, 0.001))
+                arms[Arm("good", 64)].append(Scored(model, seed, f"g{seed}", value))
+        found = decide(arms, "random", Rule(tolerance=0.5))
+        assert isinstance(found, Choice)
+        return found
+
+    all_of_them, one_of_them = over([0.02, 0.02, 0.02]), over([0.06, 0.0, 0.0])
+    gain = all_of_them.standings[0].gain
+    assert (all_of_them.arm.policy, gain.models, gain.draws) == ("good", 3, 8)
+    assert one_of_them.arm.policy == "random"
+    assert one_of_them.standings[0].gain.gain == pytest.approx(gain.gain, abs=0.001)
+
+
 def test_a_gain_that_is_real_but_within_the_margin_leaves_random() -> None:
     found = decide(exact({"hair": 0.003}), "random", Rule())
     assert isinstance(found, Choice)
@@ -229,3 +252,11 @@ def test_a_rule_without_intervals_is_refused() -> None:
         Rule(draws=1)
     with pytest.raises(BadInput, match="above 0"):
         Rule(tolerance=0.0)
+
+
+def test_no_candidate_with_enough_draws_is_refused() -> None:
+    arms = exact({"new": 0.05})
+    arms[Arm("new", 64)] = arms[Arm("new", 64)][:1]
+    found = decide(arms, "random", Rule())
+    assert isinstance(found, Refusal)
+    assert "the most that one has is 1 draw" in found.reasons[0]
