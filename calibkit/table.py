@@ -16,7 +16,11 @@ from typing import Any
 MOST_SHOWN = 50
 """Rows that a notebook shows; all of them are there."""
 
-_UNSAFE = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSAFE = re.compile(
+    r"[\x7f-\x9f\u2028\u2029\ud800-\udfff"
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"  # what turns the direction of a line
+)
+"""What JSON text has as escapes alone, besides what it must."""
 _ARROW = {
     "BOOLEAN": "bool_",
     "TINYINT": "int8",
@@ -98,13 +102,21 @@ def distinct_names(columns: Sequence[str]) -> list[str]:
     return names
 
 
+def meant(text: str) -> Any:
+    """Return what JSON text means, or the text where it is nested deeper than Python reads."""
+    try:
+        return json.loads(text)
+    except (RecursionError, ValueError):
+        return text
+
+
 def plain(value: Any, kind: str = "") -> Any:
     """Return a value as JSON can say it.
 
     Times are ISO 8601, bytes are base64, NaN and infinities are null; JSON columns are objects.
     """
     if isinstance(value, str):
-        return json.loads(value) if kind == "JSON" else value
+        return meant(value) if kind == "JSON" else value
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
@@ -151,16 +163,21 @@ def _shown(value: Any) -> str:
 
 
 def _arrow_array(pa: Any, values: list[Any], kind: str) -> Any:
+    try:
+        return pa.array(values, type=_arrow_type(pa, values, kind))
+    except (pa.ArrowException, OverflowError):  # mixed, unknown to Arrow, beyond it: its text
+        return pa.array([None if value is None else as_text(value) for value in values])
+
+
+def _arrow_type(pa: Any, values: list[Any], kind: str) -> Any:
+    """Return the type of a column; None where Arrow finds it out."""
     if kind.endswith("[]") and kind[:-2] in _ARROW:
-        return pa.array(values, type=pa.list_(getattr(pa, _ARROW[kind[:-2]])()))
+        return pa.list_(getattr(pa, _ARROW[kind[:-2]])())
     if kind in _ARROW:
-        return pa.array(values, type=getattr(pa, _ARROW[kind])())
+        return getattr(pa, _ARROW[kind])()
     if kind == "TIMESTAMP":
-        return pa.array(values, type=pa.timestamp("us"))
+        return pa.timestamp("us")
     if kind in ("HUGEINT", "UHUGEINT"):  # sums of integers; Parquet has no integer that wide
         fits = all(value is None or -(2**63) <= value < 2**63 for value in values)
-        return pa.array(values, type=pa.int64() if fits else pa.decimal128(38, 0))
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # mixed or unknown to Arrow: its text
-        return pa.array([None if value is None else as_text(value) for value in values])
+        return pa.int64() if fits else pa.decimal128(38, 0)
+    return None

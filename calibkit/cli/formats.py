@@ -13,6 +13,10 @@ from calibkit.cli.text import one_line
 from calibkit.table import arrow_table, as_text, distinct_names, json_text, plain
 
 _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$')
+_MARKUP = re.compile(
+    r"[\\|<`*\[~]|&(?=[#A-Za-z])"  # cells, HTML, code, stress, links and images, entities
+    r"|(?<![A-Za-z0-9_])_|_(?![A-Za-z0-9_])"  # stress; not that inside a name
+)
 
 
 def as_csv(table: Tabular) -> bytes:
@@ -37,7 +41,7 @@ def as_jsonl(table: Tabular) -> bytes:
 
 
 def as_markdown(table: Tabular) -> bytes:
-    """Return a Markdown table; numbers are aligned right."""
+    """Return a Markdown table that shows texts as they are; numbers are aligned right."""
     numeric = [
         any(row[place] is not None for row in table.rows)
         and all(
@@ -85,4 +89,4 @@ def _csv_field(value: Any) -> str:
 def _markdown_cell(value: Any) -> str:
     if value is None:
         return ""
-    return one_line(as_text(value)).replace("\\", "\\\\").replace("|", "\\|")
+    return _MARKUP.sub(r"\\\g<0>", one_line(as_text(value)))

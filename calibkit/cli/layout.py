@@ -6,7 +6,6 @@ long texts are cut, with an ellipsis, and only when the width is limited.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,7 +16,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 
 from calibkit.cli.table import Figure, Table, Tabular
 from calibkit.cli.text import one_line
-from calibkit.table import distinct_names
+from calibkit.table import distinct_names, meant
 
 NULL = "—"
 GAP = "  "
@@ -119,9 +118,7 @@ def _type(table: Tabular, place: int) -> str:
 
 def _parsed(value: Any, kind: str) -> Any:
     """Return what a JSON column means."""
-    if kind == "JSON" and isinstance(value, str):
-        return json.loads(value)
-    return value
+    return meant(value) if kind == "JSON" and isinstance(value, str) else value
 
 
 def _numbers(values: Sequence[Any]) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import click
 from calibkit._version import __version__
 from calibkit.cli.notes import note
 from calibkit.cli.session import Session
+from calibkit.cli.text import printable
 from calibkit.errors import CalibkitError, ExitCode, unknown_name
 
 COMMANDS = {
@@ -68,11 +71,17 @@ class LazyGroup(click.Group):
             ctx.fail(unknown_name("command", args[0], COMMANDS))
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the options before the command."""
+        with _printable_usage():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; errors become a message on stderr and an exit code."""
         debug = bool(ctx.params.get("debug"))
         try:
-            return super().invoke(ctx)
+            with _printable_usage():
+                return super().invoke(ctx)
         except click.NoSuchOption as error:
             groups = {name for parameter in self.params for name in parameter.opts}
             if error.option_name in groups and error.ctx is not None:
@@ -86,17 +95,17 @@ class LazyGroup(click.Group):
             raise
         except (KeyboardInterrupt, click.Abort):
             if debug:
-                traceback.print_exc()
+                note(traceback.format_exc())
             note("interrupted; what was finished is kept")
             raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
         except CalibkitError as error:
             if debug:
-                traceback.print_exc()
+                note(traceback.format_exc())
             note(f"Error: {error}")
             raise click.exceptions.Exit(error.exit_code) from None
         except Exception as error:
             if debug:
-                traceback.print_exc()
+                note(traceback.format_exc())
                 raise click.exceptions.Exit(1) from None
             said = " ".join(str(error).split())
             note(
@@ -146,11 +155,25 @@ def cli(context: click.Context, store: Path | None, *, debug: bool) -> None:
         _log_to_stderr()
 
 
+@contextmanager
+def _printable_usage() -> Iterator[None]:
+    """Take control sequences out of click's own messages, which repeat what was typed."""
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error)["message"] = printable(error.message)
+        raise
+
+
 def _log_to_stderr() -> None:
     import logging
 
+    class _Printable(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:  # noqa: A003 - logging's name
+            return printable(super().format(record))
+
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    handler.setFormatter(_Printable("%(name)s: %(message)s"))
     logger = logging.getLogger("calibkit")
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG)

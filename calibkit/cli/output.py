@@ -98,7 +98,8 @@ class Output:
         self._write(data)
 
     def _text(self, text: str) -> None:
-        self._write(text.encode("utf-8", "backslashreplace"))
+        shown = printable(text) if self.file is None else text
+        self._write(shown.encode("utf-8", "backslashreplace"))
 
     def _write(self, data: bytes) -> None:
         if self.file is None:

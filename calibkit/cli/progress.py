@@ -151,7 +151,8 @@ class Live:
 
     def note(self, text: str) -> None:
         """Print above the display."""
-        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        shown = printable(text)
+        self.console.print(shown, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Leave the display as it is, and give the terminal back."""

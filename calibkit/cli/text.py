@@ -6,8 +6,10 @@ import re
 
 _SEQUENCES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements, clearing
-    # OSC, DCS, SOS, PM, APC: titles, links, clipboard; an unfinished one loses its start only
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])(?:[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c))?"
+    # OSC, DCS, SOS, PM, APC: titles, links, clipboard; an unfinished one loses its start only.
+    # Its text ends where the next one may begin, so that no character is looked at twice
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])"
+    r"(?:[^\x07\x1b\x90\x98\x9c-\x9f]*+(?:\x07|\x1b\\|\x9c))?"
     r"|\x1b[ -/]*[0-~]"  # two-character sequences: reset, character sets
 )
 _CONTROLS = re.compile(

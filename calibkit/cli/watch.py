@@ -218,13 +218,13 @@ def _picture(run: LiveRun) -> list[Any]:
             continue
         left = phase.seconds_left(now)
         grid.add_row(
-            Text(phase.name),
+            Text(one_line(phase.name)),
             ProgressBar(total=phase.total, completed=min(phase.done, phase.total), width=24),
             Text(f"{phase.done:,}/{phase.total:,}", justify="right"),
             Text(duration(phase.seconds(now))),
             Text("" if left is None else f"about {duration(left)} left"),
         )
-    parts: list[Any] = [Text(f"{_who(run)}: {_state(run)}", style="bold"), grid]
+    parts: list[Any] = [Text(one_line(f"{_who(run)}: {_state(run)}"), style="bold"), grid]
     if run.phases and run.phases[-1].text:
         parts.append(Text(f"  {one_line(run.phases[-1].text)}"[:MOST_CELLS], style="dim"))
     for failure in run.failures[-MOST_FAILURES:]:

@@ -76,10 +76,16 @@ def find_corpus(con: DuckDBPyConnection, name: str) -> Corpus:
 
 
 def corpus_by_id(con: DuckDBPyConnection, corpus_id: str) -> Corpus:
-    """Return one version of a corpus, which must be there."""
-    ((name, version),) = con.execute(
+    """Return one version of a corpus; BadInput where it was never ingested into this store."""
+    found = con.execute(
         "SELECT name, version FROM corpora WHERE corpus_id = ?", [corpus_id]
     ).fetchall()
+    if not found:
+        raise BadInput(
+            f"the store has no corpus {corpus_id!r}; what was merged from another store refers to"
+            " it: ingest the same documents under the same name"
+        )
+    ((name, version),) = found
     labels = con.execute(
         "SELECT label FROM labels WHERE corpus_id = ? ORDER BY label_id", [corpus_id]
     ).fetchall()
