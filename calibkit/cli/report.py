@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -52,10 +51,7 @@ def report(session: Session, *, recipe: Path, output: Path) -> None:
     from calibkit.report.page import page_of
     from calibkit.report.study import read_study
 
-    option = (
-        "" if session.store_option is None else f"--store {shlex.quote(str(session.store_option))}"
-    )
-    study = read_study(session.store, loaded, store_option=option)
+    study = read_study(session.store, loaded)
     page = page_of(study)
     replace_file(output, page.encode())
     if not study.is_whole:
