@@ -72,6 +72,13 @@ class Tab:
         named = [{"name": k.replace("_", "-"), "value": v} for k, v in features.items()]
         self.call("Emulation.setEmulatedMedia", media=kind, features=named)
 
+    def until(self, expression: str, seconds: float = 10.0) -> None:
+        """Wait until JavaScript says true: listeners are told a moment later."""
+        deadline = time.monotonic() + seconds
+        while self.value(expression) is not True:
+            assert time.monotonic() < deadline, f"never true: {expression}"
+            time.sleep(0.02)
+
     def press(self, key: str) -> None:
         """Press and release a key."""
         more = {"Enter": {"text": "\r", "windowsVirtualKeyCode": 13}}.get(key, {})
@@ -144,4 +151,3 @@ def chromium(folder: Path) -> Iterator[Tab]:
         process.wait(timeout=30)
         os.close(to_browser)
         os.close(from_browser)
-        time.sleep(0)  # its children go with it

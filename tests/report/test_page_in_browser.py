@@ -90,7 +90,7 @@ def test_it_is_dark_where_the_system_is_and_where_one_says_so(tab):
     dark = tab.value(ground), tab.value(ink)
     assert light[0] == "rgb(254, 254, 254)" and dark[0] == "rgb(20, 24, 29)"
     assert light[1] != dark[1]
-    assert tab.value("document.getElementById('theme').innerText") == "Light"
+    tab.until("document.getElementById('theme').innerText === 'Light'")
     tab.value("document.getElementById('theme').click()")
     assert (tab.value(ground), tab.value(ink)) == light
     assert "dark" in tab.value("document.getElementById('theme').getAttribute('aria-label')")
