@@ -104,12 +104,15 @@ def _check(store: Store, values: Mapping[str, Value], given: Mapping[str, str]) 
         known = [str(row[0]) for row in query(store, "SELECT recipe FROM core.latest_recipes").rows]
         if recipe not in known:
             raise UnknownName("recipe of this store", str(recipe), known)
-    for name, column in _OF_RECIPE.items():
-        value = values.get(name)
-        if value is None or name not in given or recipe is None:
-            continue
-        sql = f"SELECT DISTINCT {column} FROM core.planned WHERE recipe = $recipe ORDER BY 1 DESC"
-        there = [row[0] for row in query(store, sql, parameters={"recipe": recipe}).rows]
+    named = [name for name in _OF_RECIPE if name in given and values.get(name) is not None]
+    if recipe is None or not named:
+        return
+    columns = [_OF_RECIPE[name] for name in named]
+    lists = ", ".join(f"list(DISTINCT {column} ORDER BY {column} DESC)" for column in columns)
+    sql = f"SELECT {lists} FROM core.planned WHERE recipe = $recipe"
+    (known_values,) = query(store, sql, parameters={"recipe": recipe}).rows
+    for name, column, there in zip(named, columns, known_values, strict=True):
+        value = values[name]
         if value not in there:
             near = nearest(str(value), map(str, there))
             hint = f"did you mean {near!r}?" if near else f"it has {', '.join(map(str, there))}"

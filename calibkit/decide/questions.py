@@ -115,10 +115,13 @@ def read_question(name: str, text: str) -> Question:
     lines = text.splitlines()
     size = next((n for n, line in enumerate(lines) if not line.startswith("--")), len(lines))
     head, body = lines[:size], "\n".join(lines[size:]).strip() + "\n"
-    fields = dict(_fields(head))
-    asks = head[0].removeprefix(f"-- {name}: ")
-    if asks == head[0]:
+    first = head[0] if head else ""
+    asks = first.removeprefix(f"-- {name}: ")
+    if asks == first:
         raise ValueError(f"{name}.sql: it begins with '-- {name}: ' and the question")
+    fields = dict(_fields(head))
+    if missing := {"Parameters", "Columns", "Plot", "Title", "Empty"} - fields.keys():
+        raise ValueError(f"{name}.sql: its head lacks {', '.join(sorted(missing))}")
     parameters = tuple(_parameter(name, line) for line in _joined(fields["Parameters"][1]))
     return Question(
         name=name,

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from made_study import TEXT, make_study, study
+from noisy_study import TEXT, make_study, study
 
 from calibkit.cli.compare import AXES, MEASURES
 from calibkit.decide.evidence_rows import AXES as KNOWN_AXES

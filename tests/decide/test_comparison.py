@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from made_study import TEXT, make_study, study
+from noisy_study import TEXT, make_study, study
 
 from calibkit.decide.comparison import compare_groups, most_moved_first
 from calibkit.decide.contrast import contrast

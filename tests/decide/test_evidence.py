@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from made_study import TEXT, accuracy, float_accuracy, make_study, study
+from noisy_study import TEXT, accuracy, float_accuracy, make_study, study
 
 from calibkit.decide.contrast import contrast
 from calibkit.decide.evidence import Group, pairs_of

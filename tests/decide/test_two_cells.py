@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_study import LABELS, make_study, study
+from noisy_study import LABELS, make_study, study
 
 from calibkit.decide.two_cells import compare_cells
 from calibkit.errors import BadInput
