@@ -44,8 +44,9 @@ class MergeReport:
 
     cells, evaluations: rows that are new in these tables. conflicts: measurements that came back
     different, which means non-determinism. quarantined: fragments that could not be read, with the
-    reason; of a folder that is merged, also those that are too large. fragments: files that were
-    merged, those with conflicts included. rows: new rows by table, without those that gained none.
+    reason; of a folder that is merged, also those that are too large, and links out of it.
+    fragments: files that were merged, those with conflicts included. rows: new rows by table,
+    without those that gained none.
     """
 
     cells: int = 0
@@ -136,19 +137,33 @@ def _merged(store: Store, folder: Path | None) -> MergeReport:
 
 
 def _copied_in(store: Store, folder: Path) -> MergeReport:
-    """Copy the fragments of a folder to the waiting ones; what is too large stays where it is."""
+    """Copy the fragments of a folder to the waiting ones; say which ones stay where they are."""
     found = {path: size for path in _waiting(folder) if (size := _size(path)) is not None}
     store.require_space(sum(size for size in found.values() if size <= _MOST_BYTES))
-    large = []
+    top = folder.resolve()
+    left = []
     for path, size in found.items():
-        if size <= _MOST_BYTES:
-            with suppress(FileNotFoundError):  # merged away there, where it is found as well
-                _put(store.fragments, path.stem, path.read_bytes())
+        why = ""
+        if size > _MOST_BYTES:
+            why = f"{size >> 20:,} MiB, and no fragment has more than {_MOST_BYTES >> 20:,} MiB"
+        elif not path.resolve().is_relative_to(top):  # what a stranger's folder may point at
+            why = "a link that leads out of the folder; if it is a fragment, copy it there"
+        if why:
+            left.append(f"{path.name if path.name.isprintable() else repr(path.name)}: {why}")
+            log.error("left in %s: %s", folder, left[-1])
             continue
-        most = f"{_MOST_BYTES >> 20:,} MiB"
-        large.append(f"{path.name}: {size >> 20:,} MiB, and no fragment has more than {most}")
-        log.error("left in %s: %s", folder, large[-1])
-    return MergeReport(quarantined=tuple(large))
+        with suppress(FileNotFoundError):  # merged away there, where it is found as well
+            data = path.read_bytes()
+            _put(store.fragments, _foreign_stem(path.stem, data), data)
+    return MergeReport(quarantined=tuple(left))
+
+
+def _foreign_stem(stem: str, data: bytes) -> str:
+    """Return the name of a fragment from elsewhere if a file may be called so, else one of ours."""
+    try:
+        return safe_name("fragment", stem)
+    except BadInput:
+        return f"foreign-{sha256_hex(data)[:16]}"
 
 
 def _size(path: Path) -> int | None:
