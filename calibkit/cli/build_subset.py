@@ -146,12 +146,13 @@ def build_subset(
 
 
 def _of_ids(session: Session, corpus: str, file: str, pool: str, share: float) -> BuiltSubset:
-    from calibkit.curate.listed import read_ids, subset_of_ids
+    from calibkit.curate.listed import MOST_BYTES, read_ids, subset_of_ids
 
     if file == "-":
-        listed = read_ids(sys.stdin.buffer.read(), "<stdin>")
+        listed = read_ids(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>")
     else:
-        listed = read_ids(Path(file).read_bytes(), file)
+        with Path(file).open("rb") as stream:
+            listed = read_ids(stream.read(MOST_BYTES + 1), file)
     return subset_of_ids(session.store, corpus, listed, pool=pool, share=share)
 
 

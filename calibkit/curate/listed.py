@@ -15,6 +15,8 @@ from calibkit.store.connection import Store
 
 IDS = "ids"
 """The policy that the store names for such a subset."""
+MOST_BYTES = 64 << 20
+"""Largest file of ids."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,10 @@ def read_ids(content: bytes, place: str) -> ListedIds:
     """Return the document ids of a file: one a line; blank lines and ``# comments`` are skipped.
 
     place: what messages call the file. Raises BadInput, with the lines, for repeated ids, several
-    on a line, no ids at all, and what is no UTF-8.
+    on a line, no ids at all, what is no UTF-8, and more than `MOST_BYTES`.
     """
+    if len(content) > MOST_BYTES:
+        raise BadInput(f"{place}: larger than {MOST_BYTES >> 20} MiB, which no list of ids is")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -38,6 +38,8 @@ SUBJECTS = ("corpus", "words", "models", "calibration", "draws", "observer", "ro
 
 FLOAT_BITS = 32
 NO_ROUNDING = "none"
+MOST_BYTES = 16 << 20
+"""Largest file of published numbers."""
 MOST_TOLD = 20
 """So many problems of a file are told one by one."""
 
@@ -96,7 +98,11 @@ class Reference:
 def load_reference(path: Path) -> Reference:
     """Read a file of published numbers; BadInput lists what is wrong as ``file:line: what``."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise BadInput(f"{path}: larger than {MOST_BYTES >> 20} MiB; it is no reference")
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
