@@ -164,7 +164,10 @@ def _disk_told(target: Path) -> Iterator[None]:
         yield
     except (OSError, duckdb.Error) as error:
         said = " ".join(str(error).split())
-        raise StoreError(f"cannot write {target}: {said}; nothing is left of the backup") from error
+        raise StoreError(
+            f"cannot write {target}: {said}; nothing is left of the backup. Make room on its disk,"
+            " or choose another place, and run the same command again"
+        ) from error
 
 
 def _files(folder: Path) -> list[Path]:
