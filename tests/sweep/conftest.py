@@ -215,15 +215,25 @@ class Nursery:
         return json.loads(self.process.stdout.readline())
 
     def start(
-        self, study: Study, log: Path, *changes: dict[str, Any], pause: str = "", **how: Any
+        self,
+        study: Study,
+        log: Path,
+        *changes: dict[str, Any],
+        pause: str = "",
+        forked: bool = False,
+        **how: Any,
     ) -> int:
-        """Start a run; ``pause``: "module:function:n", the n-th call of which never returns."""
+        """Start a run; ``pause``: "module:function:n", the n-th call of which never returns.
+
+        forked: its workers are forked, which is quicker than starting them.
+        """
         log.unlink(missing_ok=True)
         pid: int = self.ask(
             store=str(study.store.path),
             recipe=str(study.recipe_file(*changes)),
             log=str(log),
             pause=pause,
+            forked=forked,
             how={"executor": "serial", "workers": 1, **how},
         )
         return pid

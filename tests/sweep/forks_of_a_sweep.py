@@ -1,9 +1,13 @@
-"""Started by tests: forks one run of a sweep per line of standard input, to be killed by them."""
+"""Started by tests: forks a run of a sweep, or a merge, per line of standard input, to be killed.
+
+The workers of a run are forked as well where that is asked for: they need not import everything.
+"""
 
 from __future__ import annotations
 
 import importlib
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -14,6 +18,8 @@ from typing import Any
 import calibkit.sweep.worker  # noqa: F401 - imported once, before any fork
 from calibkit.recipe import load_recipe
 from calibkit.store.connection import Store
+from calibkit.store.fragments import merge
+from calibkit.sweep import local
 from calibkit.sweep.run import run
 
 
@@ -54,11 +60,34 @@ def pause_at(place: str, log: Log) -> None:
     setattr(module, function_name, paused)
 
 
+class ForkingOnly:
+    """Stands in for multiprocessing in `calibkit.sweep.local`: workers start in no time."""
+
+    def get_context(self, _method: str) -> Any:
+        return multiprocessing.get_context("fork")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(multiprocessing, name)
+
+
+def merge_what_comes(store: Store, log: Log) -> int:
+    """Merge whenever fragments wait, for ever."""
+    while True:
+        if any(store.fragments.glob("[!.]*.json")):
+            log.write("merging")
+            merge(store)
+        time.sleep(0.001)
+
+
 def child(request: dict[str, Any]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     log = Log(request["log"])
     if request["pause"]:
         pause_at(request["pause"], log)
+    if request.get("what") == "merge":
+        return merge_what_comes(Store(Path(request["store"])), log)
+    if request.get("forked"):
+        local.multiprocessing = ForkingOnly()
     try:
         recipe = load_recipe(Path(request["recipe"]))
         report = run(Store(Path(request["store"])), recipe, watcher=log, **request["how"])
