@@ -30,6 +30,7 @@ COMMANDS = {
     "list": "calibkit.cli.list_:list_",
     "show": "calibkit.cli.show:show",
     "sensitivity": "calibkit.cli.sensitivity:sensitivity",
+    "influence": "calibkit.cli.influence:influence",
     "compare": "calibkit.cli.compare:compare",
     "claims": "calibkit.cli.claims:claims",
     "recommend": "calibkit.cli.recommend:recommend",

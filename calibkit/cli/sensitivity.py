@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from calibkit.cli import progress
-from calibkit.cli.build_subset import parameters
 from calibkit.cli.notes import note
 from calibkit.cli.output import Output, data_options
+from calibkit.cli.scheme_settings import base_settings, check_kind
 from calibkit.cli.session import Session, pass_session
 from calibkit.errors import BadInput
 
 if TYPE_CHECKING:
     from calibkit.decide.sensitivity import Report
-    from calibkit.quantize.schemes import SchemeSettings
 
 
 @click.command()
@@ -168,7 +167,7 @@ def sensitivity(
     from calibkit.decide.subject import load_subject
 
     subject = load_subject(session.store, model, subset, split=split, documents=documents)
-    _check_kind(request.settings, subject.kind)
+    check_kind(request.settings, subject.kind)
     if subject.left_out:
         note(f"{subject.left_out:,} calibration documents of the {split} split are left out")
     note(f"measuring on {len(subject.tokens):,} documents of the {split} split")
@@ -181,29 +180,6 @@ def sensitivity(
     finally:
         watcher.close()
     _show(report, subject.labels, output)
-
-
-def base_settings(preset: str, given: Sequence[str]) -> SchemeSettings:
-    """Return the scheme settings of ``--preset`` and ``--set``."""
-    from calibkit.recipe.settings import quantize_settings
-
-    values: dict[str, Any] = parameters(given, "--set", "weights=per-channel")
-    if "preset" in values:
-        raise BadInput(f"--set preset={values['preset']}: write --preset {values['preset']}")
-    return quantize_settings({"preset": preset, **values})
-
-
-def _check_kind(settings: SchemeSettings, kind: str) -> None:
-    """Refuse patterns and keys that have no effect on this kind of model."""
-    from calibkit.quantize.schemes import unmatched_patterns
-    from calibkit.recipe.yaml_source import path_text
-
-    problems = [
-        f"{path_text(('quantize', *path))}: {message}"
-        for path, message in unmatched_patterns(settings, (kind,))
-    ]
-    if problems:
-        raise BadInput("\n".join(problems))
 
 
 def _show(report: Report, labels: Sequence[str], output: Output) -> None:

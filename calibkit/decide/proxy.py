@@ -25,6 +25,7 @@ from calibkit.decide.coalition_ranges import (
     error_sums,
     reach_counts,
 )
+from calibkit.decide.influence_request import InfluenceRequest
 from calibkit.decide.judging import Judge, Measured, Seen
 from calibkit.engine.document_grams import directions, document_grams
 from calibkit.engine.document_sums import Asked, document_sums, document_tops
@@ -32,7 +33,7 @@ from calibkit.engine.statistics import collect_statistics
 from calibkit.measure.shapley import Floats, Order
 from calibkit.quantize.estimators import Codes, squared_error
 from calibkit.quantize.ranges import SiteStatistics, nonlinearity_of, observed_part
-from calibkit.quantize.schemes import Scheme, SchemeSettings, resolve
+from calibkit.quantize.schemes import Scheme, resolve
 from calibkit.quantize.sites import ACTIVATION_SITES, UNSIGNED_SITES
 from calibkit.sweep.watcher import Watcher
 
@@ -54,6 +55,7 @@ class Unseen:
 
     grams: NDArray[np.float64]
     weight: float
+    name: str = "rounding"
 
     def loss(self, order: Order) -> Floats:
         """Return the losses of the first 1, 2 ... k documents of each order: (m, k)."""
@@ -103,19 +105,22 @@ class Proxy:
         """Return the worth of a coalition (k,)."""
         return float(self.worth(coalition[None])[0, -1])
 
+    def losses(self) -> dict[str, float]:
+        """Return what all documents together lose, by the name of the part, largest first."""
+        everyone = np.arange(self.documents)[None]
+        found = {part.name: float(part.loss(everyone)[0, -1]) for part in self.parts}
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
 
 class Pricing:
     """Measures what each quantizer's error costs, and puts the proxy together.
 
-    settings, scheme: of the network in question. full: how it does with the whole subset; seen:
-    what its observer saw of that.
+    full: how the network does with the whole subset; seen: what its observer saw of that.
     """
 
-    def __init__(
-        self, judge: Judge, settings: SchemeSettings, scheme: Scheme, full: Measured, seen: Seen
-    ) -> None:
-        self.judge, self.settings, self.scheme = judge, settings, scheme
-        self.full, self.seen = full, seen
+    def __init__(self, judge: Judge, request: InfluenceRequest, full: Measured, seen: Seen) -> None:
+        self.judge, self.request, self.full, self.seen = judge, request, full, seen
+        self.settings, self.scheme = request.with_rounding, request.scheme
         subject = judge.subject
         self.kind, self.arrays, self.subset = subject.kind, subject.arrays, subject.subset
         self.tokens = subject.tokens
@@ -126,16 +131,10 @@ class Pricing:
         return () if self.scheme.dynamic else ACTIVATION_SITES[self.kind]
 
     @property
-    def rounds_with_documents(self) -> bool:
-        """Whether documents decide codes or biases."""
-        chosen = {rounding for _, rounding in self.scheme.rounding}
-        return chosen != {"nearest"} or self.scheme.bias_correction
-
-    @property
     def measurements(self) -> int:
         """How many networks `proxy` measures."""
         probes = len(self.sites) + 1 if self.sites else 0
-        return probes + int(self.rounds_with_documents)
+        return probes + int(self.request.rounds_with_documents)
 
     def proxy(self, watcher: Watcher) -> Proxy:
         """Return the proxy; every network that is measured for it is told as a step."""
@@ -143,7 +142,7 @@ class Pricing:
         if self.sites:
             prices = self._prices(watcher)
             parts += self._site_parts({site: price for site, price in prices.items() if price})
-        if self.rounds_with_documents:
+        if self.request.rounds_with_documents:
             plain = self.settings.model_copy(
                 update={"rounding": dict.fromkeys(("linear", "gates"), "nearest")}
                 | {"bias_correction": False}

@@ -25,13 +25,22 @@ Split = Literal["valid", "train"]
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """A calibration document as the store has it."""
+
+    doc_id: str
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Subject:
     """A float model, a calibration subset, and the documents that every scheme is measured on.
 
     kind: discriminative or generative; arrays: its state dict; config: what its network is built
     from; labels: names by label id; subset: token lists in calibration order; tokens, label_ids:
     the documents (n,). left_out: how many documents of the split are calibration documents too
-    and are therefore not measured on.
+    and are therefore not measured on. chosen: the documents of ``subset``, in the same order.
     """
 
     kind: str
@@ -42,6 +51,7 @@ class Subject:
     tokens: Ragged
     label_ids: NDArray[np.int64]
     left_out: int = 0
+    chosen: tuple[Chosen, ...] = ()
 
 
 def load_subject(
@@ -70,7 +80,8 @@ def load_subject(
             )
         corpus = corpus_by_id(con, corpus_id)
         chosen = con.execute(
-            "SELECT chosen.doc_id, any_value(documents.text) FROM subset_documents AS chosen"
+            "SELECT chosen.doc_id, any_value(documents.label_id), any_value(documents.text)"
+            " FROM subset_documents AS chosen"
             " JOIN documents ON documents.doc_id = chosen.doc_id AND documents.corpus_id = ?"
             " WHERE chosen.subset_id = ? GROUP BY chosen.doc_id, chosen.position"
             " ORDER BY chosen.position",
@@ -78,7 +89,7 @@ def load_subject(
         ).fetchall()
     library = Library(store, corpus, share)
     found = library.split(split, leave_out_in_test=True)
-    calibrating = {doc_id for doc_id, _ in chosen}
+    calibrating = {doc_id for doc_id, _, _ in chosen}
     rows = np.array([row for row, i in enumerate(found.ids) if i not in calibrating], dtype=np.intp)
     left_out = len(found.ids) - len(rows)
     if not len(rows):
@@ -102,10 +113,11 @@ def load_subject(
         arrays=content.tensors,
         config=content.config,
         labels=corpus.labels,
-        subset=encoder.encode([text for _, text in chosen]),
+        subset=encoder.encode([text for _, _, text in chosen]),
         tokens=encoder.encode([found.texts[row] for row in rows]),
         label_ids=found.label_ids[rows],
         left_out=left_out,
+        chosen=tuple(Chosen(doc_id, corpus.labels[label], text) for doc_id, label, text in chosen),
     )
 
 
