@@ -31,6 +31,7 @@ TARGETS: dict[tuple[str, str], tuple[Target, ...]] = {
     ("second bit width, generative", "torch"): (Target("of_the_first", 0.6, at_most=True),),
     ("two workers, discriminative", "native"): (Target("ratio", 1.7),),
     ("two workers, generative", "native"): (Target("ratio", 1.7),),
+    ("sweep, two workers", "local"): (Target("ratio", 1.7),),
     ("noise at seven levels, encoded", "numpy"): (Target("seconds", 5, at_most=True, unit=" s"),),
     ("generative training", "torch"): (Target("ratio", 2),),
 }

@@ -42,7 +42,9 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> l
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["engine", "cell", "noise", "ks", "train", "select"]))
+@click.argument(
+    "kind", type=click.Choice(["engine", "cell", "noise", "ks", "train", "select", "sweep"])
+)
 @click.option(
     "--quick", is_flag=True, help="Small sizes, to see that it works; the ratios mean little."
 )
@@ -74,6 +76,8 @@ def bench(
     ks:     distances between distributions against scipy
     train:  an epoch of the generative model against the plain torch loop
     select: ingest, and choosing subsets from pools of 10^5, 10^6 documents, against plain Python
+    sweep:  a small sweep by two workers against the same by one, wall time on two cores that have
+            nothing else to do
 
     Inputs are made up: no corpus and no store is needed. Times are CPU time on one thread. Both
     ways do the same work in one process and take turns; ratio is the median of plain time / this
@@ -83,6 +87,8 @@ def bench(
     select uses two threads, tells wall time, and writes about 1 kB per document to the folder for
     temporary files (TMPDIR); sizes that do not fit there are left out. loss: by how much the
     objective of a choice among candidates is worse than that of the exact greedy choice.
+
+    sweep tells the time of one worker / that of two; its measured tables must be equal bit for bit.
 
     \b
     Examples:
@@ -94,9 +100,14 @@ def bench(
 
     if kind == "select":
         found = _select(quick=quick, documents=documents, policies=policies)
+    elif documents is not None or policies is not None:
+        raise click.UsageError("--documents and --policies are for `calibkit bench select`")
+    elif kind == "sweep":
+        from calibkit.bench import sweep
+
+        sizes = sweep.QUICK if quick else sweep.FULL
+        found = list(sweep.rows(sizes, quick=quick, tell=note))
     else:
-        if documents is not None or policies is not None:
-            raise click.UsageError("--documents and --policies are for `calibkit bench select`")
         from calibkit.bench.run import rows
 
         found = list(rows(kind, quick=quick, tell=note))

@@ -147,3 +147,20 @@ def test_select_end_to_end(run: Run) -> None:
     found = [json.loads(line) for line in result.stdout.splitlines()]
     assert [one["what"] for one in found] == ["ingest csv", "ingest parquet", "random from 5,000"]
     assert all(one["exact"] is True and one["peak_mb"] > 30 for one in found)
+
+
+def test_sweep_is_a_kind_of_its_own(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from calibkit.bench import sweep
+
+    asked = []
+
+    def rows(sizes: Any, *, quick: bool, tell: Callable[[str], None]) -> Any:
+        asked.append((sizes, quick))
+        yield row(what="sweep, two workers", engine="local", cells=8, targets=[], met=None)
+
+    monkeypatch.setattr(sweep, "rows", rows)
+    result = run("bench", "sweep", "--quick")
+    assert result.exit_code == 0 and "sweep, two workers" in result.stdout, result.stderr
+    run("bench", "sweep")
+    assert asked == [(sweep.QUICK, True), (sweep.FULL, False)]
+    assert run("bench", "sweep", "--policies", "random").exit_code == 2
