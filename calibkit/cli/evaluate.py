@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from calibkit.cli import progress
-from calibkit.cli.notes import note
+from calibkit.cli.after_run import tell_remaining, tell_run
 from calibkit.cli.output import Output, data_options
-from calibkit.cli.profiling import profile_words
 from calibkit.cli.session import Session, pass_session
-from calibkit.cli.summary import cell_words, read_summary
-from calibkit.cli.text import one_line
-from calibkit.errors import Incomplete
+from calibkit.errors import CalibkitError
 
 if TYPE_CHECKING:
-    from calibkit.recipe import Recipe
-    from calibkit.store import Store
-    from calibkit.sweep.plan import Shard
-    from calibkit.sweep.run import RunReport
-
-MOST_FAILURES = 10
-"""So many failed cells are told one by one; the view `failed` has them all."""
+    from calibkit.sweep.run import ExecutorName
 
 
 def cores() -> int:
@@ -59,10 +49,17 @@ def cores() -> int:
 )
 @click.option(
     "--executor",
-    type=click.Choice(["local", "serial"]),
+    type=click.Choice(["local", "serial", "ray"]),
     default="local",
     show_default=True,
-    help="Where cells run: in worker processes, or one after the other in this one.",
+    help="Where cells run: in worker processes here, one after the other in this process, or in"
+    " workers of a Ray cluster (the extra calibkit[ray]). It never changes a number.",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="With --executor ray: the cluster to join, `auto` for the one of this machine. Every node"
+    " must see the store at the same path. [default: start a cluster here]",
 )
 @click.option(
     "--engine",
@@ -143,7 +140,8 @@ def evaluate(
     dry_run: bool,
     probe: bool,
     workers: int | None,
-    executor: Literal["local", "serial"],
+    executor: ExecutorName,
+    address: str | None,
     engine: Literal["auto", "plain", "torch", "native"],
     where: str | None,
     max_time: float | None,
@@ -186,6 +184,10 @@ def evaluate(
             "--timeout and --memory-limit end a worker process, and --executor serial has none; "
             "leave out one or the other"
         )
+    if address is not None and (executor != "ray" or workers is None):
+        raise click.UsageError(
+            "--address goes with --executor ray and with --workers N: how many cores of the cluster"
+        )
     if train and shard is None:
         raise click.UsageError("--train goes with --shard; without --shard models are trained")
     from calibkit.sweep.plan import Shard
@@ -208,6 +210,7 @@ def evaluate(
         return
 
     from calibkit.sweep.executors import Limits
+    from calibkit.sweep.plan import plan
     from calibkit.sweep.run import run
 
     store = session.store
@@ -218,6 +221,7 @@ def evaluate(
             loaded,
             workers=workers or cores(),
             executor=executor,
+            address=address,
             engine=engine,
             where=where,
             max_time=max_time,
@@ -231,61 +235,22 @@ def evaluate(
         )
     except KeyboardInterrupt:
         watcher.close()
-        note("the same command goes on from here")
+        with suppress(CalibkitError):  # the store may be busy; there is nothing more to be done
+            tell_remaining(
+                plan(
+                    store,
+                    loaded,
+                    limit_documents=limit_documents,
+                    where=where,
+                    shard=part,
+                    again=again,
+                )
+            )
         raise
     finally:
         watcher.close()
 
-    _show_summary(store, loaded, output, profile=profile)
-    took = progress.duration(report.seconds)
-    note(
-        f"{report.measured:,} cells measured in {took}; {report.done:,} of {report.planned:,} done"
-    )
-    if report.failed_keys:
-        _tell_failures(store, loaded, report.failed_keys)
-    if report.cards.made:
-        note(f"{report.cards.made:,} coverage cards made")
-    _tell_next(session, loaded)
-    if report.conflicts:
-        raise Incomplete(
-            f"{report.conflicts:,} numbers came back different from those stored, which means that"
-            " something is not deterministic; the stored ones stand, and"
-            ' `calibkit sql "FROM conflicts"` shows both'
-        )
-    if again and report.measured:
-        note("no number differs from a stored one")
-    _tell_left(report, where, part)
-    if report.cards.failed or report.cards.missing:
-        raise Incomplete(
-            f"{report.cards.failed:,} coverage cards failed and {report.cards.missing:,} are"
-            " missing, of subsets whose cells are done; run the same command again to make them,"
-            " and see `calibkit sql \"FROM failures WHERE stage = 'card'\"`"
-        )
-
-
-def _tell_left(report: RunReport, where: str | None, part: Shard | None) -> None:
-    """Raise Incomplete while cells that were asked for are left; note what others there are."""
-    options = [name for name, given in (("--where", where), ("--shard", part)) if given is not None]
-    verb = "selects" if len(options) == 1 else "select"
-    selected = f" that {' and '.join(options)} {verb}" if options else ""
-    failed = len(report.failed_keys)
-    if failed or report.asked_missing:
-        raise Incomplete(
-            f"{failed:,} cells failed and {report.asked_missing:,} are missing of"
-            f" {report.asked:,}{selected}; run the same command again to measure them"
-        )
-    others = f"{report.failed:,} cells failed and {report.missing:,} are missing"
-    if not (report.failed or report.missing):
-        return
-    if where is not None and not report.asked:
-        raise Incomplete(
-            f"nothing was asked for: no cell is one{selected}, and {others} of the recipe's"
-            f" {report.planned:,}; --dry-run shows them when --where is left out"
-        )
-    note(
-        f"all {report.asked:,} cells{selected} are done; beside them, {others} of the recipe's"
-        f" {report.planned:,}"
-    )
+    tell_run(session, loaded, report, output, profile=profile, again=again, where=where, shard=part)
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:
@@ -296,56 +261,3 @@ def _shard(text: str | None) -> tuple[int, int] | None:
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise click.BadParameter(f"{text!r} is not a part; write I/N with I from 1 to N, as in 3/8")
     return int(found[1]), int(found[2])
-
-
-def _show_summary(store: Store, recipe: Recipe, output: Output, *, profile: bool) -> None:
-    with store.reading() as con:
-        summary = read_summary(con, recipe.name)
-        stages = profile_words(con, recipe.name) if profile else ""
-    if output.is_for_people:
-        below = f"\n{stages}" if stages else ""
-        output.table(summary.for_people(), below=f"\n{summary.caption()}{below}")
-    else:
-        output.table(summary.in_full())
-        if stages:
-            note(stages)  # stdout is one table, for machines
-
-
-def _tell_failures(store: Store, recipe: Recipe, keys: Sequence[str]) -> None:
-    """Note why the cells with these plan keys failed, the first of them."""
-    with store.reading() as con:
-        failed = con.execute(
-            "SELECT model, model_seed, policy, size, seed, bits, rounding, stage, message"
-            " FROM failed WHERE recipe = ? AND plan_key IN (SELECT unnest(?::VARCHAR[]))",
-            [recipe.name, list(keys)],
-        ).fetchall()
-    for *cell, stage, message in failed[:MOST_FAILURES]:
-        note(f"FAILED {cell_words(cell)}: {stage}: {one_line(message)}")
-    if len(failed) > MOST_FAILURES:
-        note(f'and {len(failed) - MOST_FAILURES:,} more: calibkit sql "FROM failed"')
-
-
-def _tell_next(session: Session, recipe: Recipe) -> None:
-    store = session.store_option
-    calibkit = "calibkit" if store is None else f"calibkit --store {shlex.quote(str(store))}"
-    where = f"WHERE recipe = '{recipe.name}' AND noise = 0"
-    policies = list(dict.fromkeys(recipe.grid.policy))
-    known = "random" if "random" in policies else policies[0]
-    other = next((name for name in reversed(policies) if name != known), None)
-    queries = [
-        "SELECT model, policy, bits, accuracy, ci_low, ci_high, draws FROM summary"
-        f" {where} ORDER BY accuracy DESC"
-    ]
-    if other is not None:
-        queries.append(f"FROM compare('{other}', '{known}') {where} ORDER BY gain DESC")
-    else:
-        queries.append(f"FROM label_results {where} ORDER BY accuracy")
-    note("Next:")
-    for query in queries:
-        note(f"  {calibkit} sql {_in_shell(query)}")
-    note(f"  {calibkit} show {shlex.quote(recipe.name)}")
-
-
-def _in_shell(text: str) -> str:
-    """Return a shell word; in double quotes where that is safe, since SQL has single ones."""
-    return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'

@@ -10,6 +10,7 @@ from calibkit.cli.notes import note
 from calibkit.cli.output import Output, data_options
 from calibkit.cli.session import Session, pass_session
 from calibkit.cli.table import Table
+from calibkit.words import counted
 
 if TYPE_CHECKING:
     from calibkit.sweep.collect import Garbage
@@ -66,7 +67,7 @@ def gc(
     output.table(_summed(found) if output.is_for_people else _listed(found))
     for line in found.told:
         note(line)
-    amount = f"{len(found.waste):,} files, {found.bytes / 1e6:,.1f} MB"
+    amount = f"{counted(len(found.waste), 'file')}, {found.bytes / 1e6:,.1f} MB"
     if delete:
         note(f"removed {amount}")
     elif found.waste:

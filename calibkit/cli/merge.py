@@ -12,6 +12,7 @@ from calibkit.cli.output import Output, data_options
 from calibkit.cli.session import Session, pass_session
 from calibkit.cli.table import Table
 from calibkit.errors import Incomplete
+from calibkit.words import counted, is_or_are
 
 if TYPE_CHECKING:
     from calibkit.store import Store
@@ -31,8 +32,9 @@ def merge(session: Session, *, folder: Path, output: Output) -> None:
     """Bring in what another store has measured.
 
     DIR is the folder FILE.d beside the other store's file, or any folder of fragments; it is left
-    as it is. `calibkit evaluate --shard I/N` leaves there what the views need, so that results,
-    summary, progress and provenance have its cells at once. Merging again changes nothing.
+    as it is. `calibkit evaluate` with --shard or --where leaves there what the views need, so
+    that results, summary, progress and provenance have its cells at once. Merging again changes
+    nothing.
 
     What comes in is printed by table. A number that is here already with another value is a
     conflict: the stored one stands, the table `conflicts` has both, and the exit code is 1, as it
@@ -50,18 +52,20 @@ def merge(session: Session, *, folder: Path, output: Output) -> None:
     report = bring_in(store, folder)
     rows = sorted(report.rows.items(), key=lambda row: (row[0] != "cells", row[0]))
     output.table(Table(("table", "new_rows"), tuple(rows), ("VARCHAR", "BIGINT")))
-    note(f"{report.fragments:,} fragments read in {folder}; {report.cells:,} cells are new")
+    read, new = counted(report.fragments, "fragment"), counted(report.cells, "cell")
+    note(f"{read} read in {folder}; {new} {is_or_are(report.cells)} new")
     if unplanned := _unplanned(store):
         note(
-            f"{unplanned:,} cells in the store belong to no recipe that it knows; `calibkit"
-            " evaluate RECIPE`, with theirs, shows them without measuring them again"
+            f"of {counted(unplanned, 'cell')} in the store no recipe is known that asks for it;"
+            " `calibkit evaluate RECIPE` with that recipe shows them without measuring them again"
         )
     for problem in report.problems:
         note(problem)
     if report.problems:
         raise Incomplete(
-            f"{len(report.conflicts):,} numbers came back different from those stored, and"
-            f" {len(report.quarantined):,} fragments could not be read; everything else is merged"
+            f"{counted(len(report.conflicts), 'number')} came back different from those stored, and"
+            f" {counted(len(report.quarantined), 'fragment')} could not be read; everything else is"
+            " merged"
         )
 
 

@@ -24,6 +24,7 @@ from calibkit.policies.card import (
     Line,
     Metric,
     envelope,
+    in_short,
     in_words,
     line_of_all,
     lines_of,
@@ -60,6 +61,11 @@ class Card:
     def words(self) -> str:
         """The card in one line."""
         return in_words(self.lines, self.draws)
+
+    @property
+    def short(self) -> str:
+        """The card in a few words."""
+        return in_short(self.lines)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from calibkit.curate.subsets import BuiltSubset
 from calibkit.errors import CalibkitError, StoreError
 from calibkit.sweep.executors import Failure
 from calibkit.sweep.plan import PlannedCell
+from calibkit.words import counted, is_or_are
 
 if TYPE_CHECKING:
     from calibkit.sweep.phases import Sweep
@@ -75,7 +76,10 @@ def make_cards(
     for one in wanted:
         if sweep.out_of_time():
             left = len(wanted) - made - failed
-            sweep.watcher.note(f"--max-time is over: {left:,} coverage cards are not made")
+            verb = is_or_are(left)
+            sweep.watcher.note(
+                f"--max-time is over: {counted(left, 'coverage card')} {verb} not made"
+            )
             return CardCounts(made, failed, left)
         try:
             card = maker.card(one.subset_id, one.model)
@@ -89,7 +93,7 @@ def make_cards(
             failed += 1
             continue
         made += 1
-        sweep.watcher.step(f"{one.text}: {card.words}")
+        sweep.watcher.step(f"{one.text}: {card.short}")
     return CardCounts(made, failed)
 
 

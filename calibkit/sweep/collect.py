@@ -20,6 +20,7 @@ from calibkit.store.garbage import (
 )
 from calibkit.store.merged import merged_waste
 from calibkit.store.presence import users
+from calibkit.words import counted
 
 TRAINED = ("model", "checkpoint")
 """Kinds of artefacts that take a training to get back."""
@@ -85,7 +86,8 @@ def find_garbage(store: Store, wanted: Wanted = NEEDED_BY_NOTHING) -> Garbage:
     artefacts, told = artefact_waste(store.artefacts, judge)
     waste += artefacts
     told += [
-        f"left {count:,} artefacts of the kind {kind!r}: this version does not know what needs them"
+        f"left {counted(count, 'artefact')} of the kind {kind!r}, of which this version does not"
+        " know what needs it"
         for kind, count in unknown.items()
     ]
     if wanted.quarantine:

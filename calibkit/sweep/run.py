@@ -21,9 +21,14 @@ from calibkit.sweep.live import broadcasting
 from calibkit.sweep.local import Local
 from calibkit.sweep.phases import Manner, Sweep
 from calibkit.sweep.plan import Shard, check_labels, plan
+from calibkit.sweep.train_phase import require_models
 from calibkit.sweep.watcher import Watcher
+from calibkit.words import counted
 
 WORK = "calibkit.sweep.worker:work"
+
+ExecutorName = Literal["local", "serial", "ray"]
+"""Where cells run; it never changes a number."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ def run(
     *,
     workers: int,
     watcher: Watcher,
-    executor: Literal["local", "serial"] = "local",
+    executor: ExecutorName = "local",
+    address: str | None = None,
     engine: Engine = "auto",
     where: str | None = None,
     max_time: float | None = None,
@@ -70,20 +76,28 @@ def run(
 ) -> RunReport:
     """Measure every cell of the recipe that the store lacks.
 
-    engine: what evaluates a cell; it never changes a number, only the time.
+    executor, engine: where cells run, and what evaluates one; they never change a number, only the
+    time. address: of the Ray cluster to join, with the executor ray; by default one is started.
     max_time: minutes after which no further cell is started. fail_fast: start none after one has
-    failed. limits: what one cell may take. shard: measure only this part of the cells, and keep
-    what they refer to beside them (`calibkit.store.carry`), to be merged elsewhere. train: train
-    float models that are not there; otherwise their cells fail. again: measure also what is there,
-    and compare. Whatever is finished is kept, also when the process is killed. Raises what planning
-    and the store raise; a cell that fails is a row in ``failures`` and does not stop the others.
+    failed. limits: what one cell may take. where, shard: measure only this part of the cells, and
+    keep what they refer to beside them (`calibkit.store.carry`), to be merged elsewhere. train:
+    train float models that are not there; otherwise Incomplete is raised before anything is
+    written. again: measure also what is there, and compare. Whatever is finished is kept, also when
+    the process is killed. Raises what planning and the store raise, MissingExtra where the executor
+    is not installed; a cell that fails is a row in ``failures`` and does not stop the others.
     """
     start = time.monotonic()
     deadline = None if max_time is None else start + 60 * max_time
+    pool = _executor(executor, workers, store, address)  # an extra that is missing is told first
     before = merge(store)
     for problem in before.problems:
         watcher.note(problem)
-    plan(store, recipe, limit_documents=limit_documents, where=where)  # refuse before any work
+    # refuse before any work
+    first = plan(
+        store, recipe, limit_documents=limit_documents, where=where, shard=shard, again=again
+    )
+    if not train:
+        require_models(store, first)
     with broadcasting(watcher, store, recipe.name, recipe.id(limit_documents), workers) as told:
         told.phase("corpus", 1)
         corpus, notes = ensure_corpus(store, recipe.corpus.name, recipe.corpus.source)
@@ -98,16 +112,15 @@ def run(
         sweep = Sweep(store, recipe, corpus, planned, told, how, workers=workers)
         sweep.ledger.register()
         measured = 0
+        in_parts = shard is not None or where is not None  # perhaps to be brought together
         if where is not None and not planned.wanted:
-            told.note(
-                f"--where {where!r} selects none of the recipe's {len(planned.cells):,} cells"
-            )
+            whole = counted(len(planned.cells), "cell")
+            told.note(f"--where {where!r} selects none of the recipe's {whole}")
         if planned.to_do():
-            pool: Executor = Serial(WORK) if executor == "serial" else Local(WORK, workers)
-            with in_use(store), pool, sweep.ledger.merging(with_notes=shard is not None):
+            with in_use(store), pool, sweep.ledger.merging(with_notes=in_parts):
                 measured = sweep.measure(pool)
         else:
-            with in_use(store), sweep.ledger.merging(with_notes=shard is not None):
+            with in_use(store), sweep.ledger.merging(with_notes=in_parts):
                 sweep.cards = make_cards(sweep, (), {}, {})
     after = plan(store, recipe, limit_documents=limit_documents)
     asked = [cell for cell in after.cells if cell.ordinal in planned.wanted]
@@ -125,3 +138,11 @@ def run(
         sum(cell.state == "missing" for cell in asked),
         tuple(str(cell.plan_key) for cell in asked if cell.state == "failed"),
     )
+
+
+def _executor(name: ExecutorName, workers: int, store: Store, address: str | None) -> Executor:
+    if name == "ray":
+        from calibkit.sweep.on_ray import OnRay
+
+        return OnRay(WORK, workers, folder=store.folder, address=address)
+    return Serial(WORK) if name == "serial" else Local(WORK, workers)

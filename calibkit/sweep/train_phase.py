@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from calibkit.curate.encoding import artefacts_of
 from calibkit.curate.float_models import ModelArtefact
+from calibkit.errors import Incomplete
+from calibkit.store.connection import Store
 from calibkit.sweep.executors import Executor, Failure, Progress, Task
 from calibkit.sweep.jobs import TrainJob
-from calibkit.sweep.plan import PlannedCell, training_device
+from calibkit.sweep.plan import Plan, PlannedCell, training_device
+from calibkit.words import counted, is_or_are
 
 if TYPE_CHECKING:
     from calibkit.sweep.phases import Sweep
@@ -48,17 +52,8 @@ def train_models(
         )
         tasks.append(Task(key, job))
     if tasks and not sweep.manner.train:
-        for task in tasks:
-            failed.add(task.key)
-            message = (
-                "its float model is not in the store, and shards train none of their own; run "
-                f"the recipe once with --where \"model = '{wanted[task.key][0]}'\" and without "
-                "--shard, copy the store, or say --train"
-            )
-            affected = [c for c in cells if task.key in c.models().values()]
-            sweep.ledger.fail(affected, "model", Failure("NotTrained", message, ""))
-            sweep.watcher.note(f"{wanted[task.key][0]} {wanted[task.key][1]}: {message}")
-    elif tasks:
+        raise _untrained([wanted[task.key] for task in tasks])
+    if tasks:
         epochs = sum(int(task.payload.settings["epochs"]) for task in tasks)
         sweep.watcher.phase("models", epochs)
         for event in pool.run(tasks):
@@ -85,3 +80,22 @@ def train_models(
         key: replace(model, name=f"{wanted[key][0]} {wanted[key][1]}")
         for key, model in found.items()
     }
+
+
+def require_models(store: Store, plan: Plan) -> None:
+    """Raise Incomplete, naming them, where float models of the cells to do are not in the store."""
+    wanted = {name: key for cell in plan.to_do() for name, key in cell.models().items()}
+    shelf = artefacts_of(store)
+    missing = [name for name, key in wanted.items() if not key or not shelf.has("model", key)]
+    if missing:
+        raise _untrained(sorted(missing))
+
+
+def _untrained(names: Sequence[tuple[str, int]]) -> Incomplete:
+    told = ", ".join(f"{alias} {seed}" for alias, seed in names)
+    have = f"{counted(len(names), 'float model')} {is_or_are(len(names))} not in the store: {told}"
+    return Incomplete(
+        f"{have}; a shard trains none of its own, and nothing was measured. Train them once where "
+        "the shards' stores are copied from (`calibkit evaluate RECIPE --max-time 0.01` trains the "
+        "models and measures no cell), copy that store, and run the shards; or say --train"
+    )

@@ -37,6 +37,7 @@ from calibkit.sweep.clock import Clock, peak_mb
 from calibkit.sweep.executors import Report
 from calibkit.sweep.float_side import collapse_flags, first, float_evaluation
 from calibkit.sweep.jobs import BaselineJob, CellJob, Job, NoiseLevel, TrainJob
+from calibkit.sweep.provenance import host
 from calibkit.sweep.rows import Rows, fragment, level_columns, measured_name, now
 from calibkit.sweep.shared import (
     artefacts,
@@ -277,7 +278,7 @@ def measure_cell(job: CellJob) -> None:
             "stages": clock.stages,
             "peak_mb": peak_mb(),
             "run_id": job.run_id,
-            "host": job.host,
+            "host": job.host and host(),  # of this process: it may be another one than the run's
             "measured_at": now(),
         }
     )

@@ -71,7 +71,8 @@ def test_evaluate_prints_the_summary_and_what_comes_next(
     assert all(len(line) <= 120 for line in result.stdout.splitlines())
     assert "8 cells measured in 1:15; 8 of 8 done" in result.stderr
     assert calls == {
-        "workers": 3, "executor": "local", "engine": "auto", "where": None, "max_time": 2.0,
+        "workers": 3, "executor": "local", "address": None, "engine": "auto", "where": None,
+        "max_time": 2.0,
         "limit_documents": None, "recipe": "mini", "store": study_store.path,
         "limits": Limits(retries=1), "fail_fast": False, "shard": None, "train": True,
         "again": False,
@@ -135,7 +136,7 @@ def test_cards_that_could_not_be_made_are_no_success(
     assert result.exit_code == 1
     assert result.stdout.startswith("model ")
     assert "3 coverage cards made" in result.stderr
-    assert "2 coverage cards failed and 1 are missing" in result.stderr
+    assert "2 coverage cards failed and 1 is missing" in result.stderr
     assert "FROM failures WHERE stage = 'card'" in result.stderr
     pretend(cards=(3, 0, 0))
     assert run("--store", study_store.path, "evaluate", recipe).exit_code == 0
@@ -153,7 +154,7 @@ def test_failed_cells_are_listed_and_the_exit_code_is_1(
         "FAILED generative 0, stratified, size 16, seed 1, 4 bits, nearest: cell: no luck at all\n"
         in result.stderr
     )
-    assert "Error: 1 cells failed and 0 are missing of 8" in result.stderr
+    assert "Error: 1 cell failed and 0 are missing of 8" in result.stderr
 
 
 def test_missing_cells_are_exit_code_1(
@@ -174,7 +175,7 @@ def test_a_part_that_is_done_is_exit_code_0(
     result = run(*command, "--shard", "1/2")
     assert result.exit_code == 0, result.stderr
     assert (
-        "all 4 cells that --shard selects are done; beside them, 1 cells failed and 3 are missing"
+        "all 4 cells that --shard selects are done; beside them, 1 cell failed and 3 are missing"
         " of the recipe's 8\n" in result.stderr
     )
     assert "FAILED" not in result.stderr  # the one that failed is in the other part
@@ -190,7 +191,7 @@ def test_a_part_that_is_not_done_is_exit_code_1(
     command = ("--store", study_store.path, "evaluate", recipe)
     result = run(*command, "--shard", "1/2", "--where", "seed = 0")
     assert result.exit_code == 1
-    assert "1 are missing of 4 that --where and --shard select; run the same" in result.stderr
+    assert "1 is missing of 4 that --where and --shard select; run the same" in result.stderr
 
 
 def test_a_condition_that_no_cell_meets_is_no_success(
@@ -211,7 +212,12 @@ def test_an_interrupted_run_ends_with_130(
     pretend(KeyboardInterrupt())
     result = run("--store", study_store.path, "evaluate", recipe)
     assert (result.exit_code, result.stdout) == (130, "")
-    assert "the same command goes on from here" in result.stderr
+    # none of the recipe's own cells is in this store
+    assert "0 of 8 cells are done, 8 remain; the same command goes on from here\n" in result.stderr
+    part = run("--store", study_store.path, "evaluate", recipe, "--where", "seed=0 AND bits=4")
+    assert "0 of 2 cells are done, 2 remain" in part.stderr
+    again = run("--store", study_store.path, "evaluate", recipe, "--again")
+    assert (again.exit_code, "--again, the same command starts over" in again.stderr) == (130, True)
 
 
 def test_a_dry_run_works_without_a_store(run: Run, tmp_path: Path, recipe: Path) -> None:
@@ -242,7 +248,9 @@ BAD = [
     (MINI, ["--workers", "0"], "--workers"),
     (MINI, ["--limit-documents", "0"], "--limit-documents"),
     (MINI, ["--max-time", "0"], "--max-time"),
-    (MINI, ["--executor", "ray"], "--executor"),
+    (MINI, ["--executor", "dask"], "--executor"),
+    (MINI, ["--address", "auto"], "--address goes with --executor ray"),
+    (MINI, ["--executor", "ray", "--address", "auto"], "with --workers N"),
 ]
 
 

@@ -35,8 +35,8 @@ def test_it_prints_what_came_in(run: Run, tmp_path: Path, shard: Path) -> None:
     assert result.exit_code == 0, result.stderr
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert rows == [{"table": "cells", "new_rows": 1}, {"table": "evaluations", "new_rows": 1}]
-    assert "1 fragments read in" in result.stderr and "1 cells are new" in result.stderr
-    assert "1 cells in the store belong to no recipe that it knows" in result.stderr
+    assert "1 fragment read in" in result.stderr and "1 cell is new" in result.stderr
+    assert "of 1 cell in the store no recipe is known that asks for it" in result.stderr
     again = run("--store", store.path, "merge", shard, "--json")
     assert (again.exit_code, again.stdout) == (0, "")
     assert "0 cells are new" in again.stderr
@@ -49,7 +49,7 @@ def test_other_numbers_are_a_conflict(run: Run, tmp_path: Path, shard: Path) -> 
     result = run(*place, tmp_path / "differing")
     assert result.exit_code == 1
     assert "f1-2: evaluations x1-1 none 0.0 0 was measured before" in result.stderr
-    assert "1 numbers came back different" in result.stderr
+    assert "1 number came back different" in result.stderr
     shown = run("--store", tmp_path / "main.duckdb", "sql", "FROM conflicts", "--json")
     assert json.loads(shown.stdout)["offered"] == {"accuracy": 0.5}
 
@@ -60,7 +60,7 @@ def test_what_cannot_be_read_is_told_by_name(run: Run, tmp_path: Path, shard: Pa
     assert result.exit_code == 1
     assert result.stdout == "table,new_rows\ncells,1\nevaluations,1\n"
     assert "f1-torn.json: no complete JSON" in result.stderr
-    assert "1 fragments could not be read" in result.stderr
+    assert "1 fragment could not be read" in result.stderr
 
 
 @pytest.mark.parametrize("there", [True, False])

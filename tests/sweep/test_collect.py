@@ -198,7 +198,7 @@ def test_kinds_that_this_version_does_not_know_are_left_and_told(study):
     age(study)
     found = find_garbage(study.store, EVERYTHING)
     assert not any("of-tomorrow" in str(path) for path in paths(found))
-    assert any("1 artefacts of the kind 'of-tomorrow'" in line for line in found.told)
+    assert any("1 artefact of the kind 'of-tomorrow'" in line for line in found.told)
 
 
 def test_every_kind_there_is_in_a_store_is_known(study):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from recipe_parts import ONE_CELL
 
+from calibkit.errors import Incomplete
 from calibkit.sweep.executors import Limits, Outcome, Task
 from calibkit.sweep.local import Local
 from calibkit.sweep.plan import Shard, plan
@@ -64,11 +65,17 @@ def test_shards_part_the_plan_into_whole_calibration_sets(study):
 
 
 def test_a_shard_trains_no_model_of_its_own(fresh, watched):
-    report = fresh.run(ONE_CELL, shard=Shard(1, 1), train=False, watcher=watched)
-    assert (report.done, report.failed) == (0, 1)
-    (message,) = (m for (m,) in fresh.rows("SELECT message FROM failed"))
-    assert "shards train none of their own" in message and "--train" in message
-    assert fresh.run(ONE_CELL).done == 1
+    before = fresh.store.path.read_bytes()
+    said = "^1 float model is not in the store: discriminative 0; .* or say --train"
+    for change in ({}, {"corpus": {"name": "docstrings", "from": "docstrings"}}):
+        with pytest.raises(Incomplete, match=said) as error:
+            fresh.run(ONE_CELL, change, shard=Shard(1, 1), train=False, watcher=watched)
+        assert error.value.exit_code == 1
+    assert fresh.store.path.read_bytes() == before and watched.phases == []
+    assert not fresh.store.fragments.exists()
+    # the way that the message tells: models and nothing else
+    trained = fresh.run(ONE_CELL, max_time=1e-9)
+    assert (trained.measured, fresh.one("SELECT count(*) FROM models")) == (0, 1)
     assert fresh.run(ONE_CELL, shard=Shard(1, 1), train=False).done == 1
 
 

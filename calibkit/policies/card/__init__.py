@@ -19,7 +19,7 @@ from calibkit.policies.card.envelope import (
 )
 from calibkit.policies.card.metrics import BY_NAME, METRICS, MODEL_METRICS, TEXT_METRICS, Metric
 from calibkit.policies.card.sites import SiteReference
-from calibkit.policies.card.words import in_words
+from calibkit.policies.card.words import in_short, in_words
 
 __all__ = [
     "BY_NAME",
@@ -37,6 +37,7 @@ __all__ = [
     "Reference",
     "SiteReference",
     "envelope",
+    "in_short",
     "in_words",
     "line_of_all",
     "lines_of",

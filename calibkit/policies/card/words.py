@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from calibkit.policies.card.envelope import OUTSIDE, OUTSIDE_ALL, Line
 from calibkit.policies.card.metrics import BY_NAME
 
 COUNTS = (OUTSIDE, OUTSIDE_ALL)
+
+NOT_COMPARED = "cannot be compared with random draws"
 
 MOST_NAMED = 4
 """So many metrics are named; the lines have them all."""
@@ -27,7 +30,7 @@ def in_words(lines: Sequence[Line], draws: int) -> str:
     the pool's ranges is covered, where a model says so.
     """
     main = [line for line in lines if not line.site and line.metric not in COUNTS]
-    judged = [line for line in main if line.verdict is not None]
+    judged = [line for line in lines if _is_judged(line)]
     told = _by_distance(_without_echo(main))
     bad = [line for line in told if line.is_bad]
     worse = [line for line in bad if _is_far(line) or BY_NAME[line.metric].harmful]
@@ -35,7 +38,7 @@ def in_words(lines: Sequence[Line], draws: int) -> str:
     far = [line for line in told if not line.is_bad and _is_far(line)]
     good = [line for line in far if BY_NAME[line.metric].bad]
     neither = [line for line in far if not BY_NAME[line.metric].bad]
-    parts = [_likeness(lines, judged, draws)]
+    parts = [_compared(_likeness(lines, judged), judged, draws)]
     if judged and not bad:
         parts.append("nothing bad")
     for name, some in {
@@ -52,6 +55,19 @@ def in_words(lines: Sequence[Line], draws: int) -> str:
     return "; ".join(parts)
 
 
+def in_short(lines: Sequence[Line]) -> str:
+    """Return whether the subset looks like a random draw, in a few words: for progress lines."""
+    judged = [line for line in lines if _is_judged(line)]
+    likeness = _likeness(lines, judged)
+    if likeness is None:
+        return NOT_COMPARED
+    return f"{likeness.called} ({likeness.count} of {len(judged)} metrics outside)"
+
+
+def _is_judged(line: Line) -> bool:
+    return not line.site and line.metric not in COUNTS and line.verdict is not None
+
+
 def _without_echo(lines: Sequence[Line]) -> list[Line]:
     """Return the lines without the chi-square, where the label distance has the same verdict."""
     verdicts = {line.metric: line.verdict for line in lines}
@@ -59,19 +75,34 @@ def _without_echo(lines: Sequence[Line]) -> list[Line]:
     return [line for line in lines if not (echo and line.metric == "label_chi_square")]
 
 
-def _likeness(lines: Sequence[Line], judged: Sequence[Line], draws: int) -> str:
+@dataclass(frozen=True)
+class _Likeness:
+    """What a subset is called, how many of its metrics are outside, and how many usually are."""
+
+    called: str
+    count: int
+    most: int
+
+
+def _likeness(lines: Sequence[Line], judged: Sequence[Line]) -> _Likeness | None:
     totals = [line for line in lines if line.metric in COUNTS]
     total = totals[-1] if totals else None  # the one of all metrics comes last
     if total is None or total.value is None or total.high is None:
-        return "cannot be compared with random draws"
-    count, most = round(total.value), round(total.high)
-    told = f"{count} of {len(judged)} metrics outside the 5-95 % range of {draws} random draws"
-    usual = f"19 in 20 random draws have at most {most}"
+        return None
+    called = "looks like a random draw"
     if total.verdict == "high":
-        return f"unlike a random draw: {told}, {usual}"
-    if any(_is_far(line) for line in judged):
-        return f"like a random draw in most respects, not in all: {told}, {usual}"
-    return f"looks like a random draw: {told}, {usual}"
+        called = "unlike a random draw"
+    elif any(_is_far(line) for line in judged):
+        called = "like a random draw in most respects, not in all"
+    return _Likeness(called, round(total.value), round(total.high))
+
+
+def _compared(likeness: _Likeness | None, judged: Sequence[Line], draws: int) -> str:
+    if likeness is None:
+        return NOT_COMPARED
+    told = f"{likeness.count} of {len(judged)} metrics outside the 5-95 % range of {draws} random"
+    usual = f"19 in 20 random draws have at most {likeness.most}"
+    return f"{likeness.called}: {told} draws, {usual}"
 
 
 def _distance(line: Line) -> float:
