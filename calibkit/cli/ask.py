@@ -34,7 +34,7 @@ def ask(
     timeout: float,
     output: Output,
 ) -> None:
-    """Answer a named QUESTION about a study; without one, list them.
+    """Answer a named QUESTION; without one, list them.
 
     Each is an SQL file with parameters; --show prints it, with what its columns mean, and what it
     prints can be run by `calibkit sql -`. Rankings have their intervals. Fractions are in [0, 1];

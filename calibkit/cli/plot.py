@@ -28,11 +28,11 @@ FORMS = (".svg", ".png")
 @parameter_options
 @pass_session
 def plot(session: Session, *, question: str, output: Path, given: dict[str, str]) -> None:
-    """Draw the answer to a named QUESTION (see `calibkit ask`).
+    """Draw the answer to a named QUESTION.
 
-    The same answer is always the same file, byte for byte, under one version of matplotlib, which
-    draws it and comes with `pip install 'calibkit[report]'`. What the picture says is printed in
-    words as well.
+    `calibkit ask` lists them. The same answer is always the same file, byte for byte, under one
+    version of matplotlib, which draws it and comes with `pip install 'calibkit[report]'`. What the
+    picture says is printed in words as well.
 
     \b
     Examples:

@@ -28,7 +28,7 @@
 --             without 0, p at most 0.05), else undecided
 --   verdict   the same among all rows: better and worse need p_adjusted of at most 0.05
 -- Plot: intervals label=policy value=gain low=ci_low high=ci_high floor=floor verdict=alone panel=model,size,bits,preset,rounding
--- Title: Gain in accuracy over random documents
+-- Title: Gain in accuracy over random documents, each comparison by itself
 -- Empty: no policy was measured with the same seeds as the one to beat
 WITH cells AS (
     SELECT DISTINCT r.model, r.model_seed, r.policy, r.size, r.seed, r.bits, named.preset,
