@@ -52,7 +52,8 @@ def shapley(players: int, worth: Worth, *, orders: int, generator: np.random.Gen
     rarely. A stratum that ends at place T is sampled by orders of T players, so that everybody's
     turn comes n / T times as often. Each order is also walked backwards (antithetic sampling). The
     standard error is over such pairs; errors of strata are independent. Values sum to the worth of
-    all less that of none: what sampling leaves of it is shared out evenly.
+    all less that of none: what sampling leaves of that is shared out by squared errors (least
+    squares).
 
     orders: how many walks through all players the work may be, spread evenly over the strata; at
     least 4 for each of them. Raises BadInput for no players, and fewer orders than 4.
@@ -73,7 +74,8 @@ def shapley(players: int, worth: Worth, *, orders: int, generator: np.random.Gen
         values += found.mean(axis=0)
         squares += found.var(axis=0, ddof=1) / pairs
     everyone = worth(np.arange(players)[None])[0]
-    values += (everyone[-1] - everyone[0] - values.sum()) / players
+    left = everyone[-1] - everyone[0] - values.sum()
+    values += left * (squares / squares.sum() if squares.any() else 1 / players)
     return Shapley(values, np.sqrt(squares), 2 * pairs * (len(bounds) - 1))
 
 
