@@ -55,7 +55,7 @@ def rank_correlation(
     first, second = _centred(a), _centred(b)
     r = min(max(float(first @ second), -1.0), 1.0)
     generator = keyed_generator(0, "rank-correlation", str(n))
-    shuffled = np.array([first @ generator.permutation(second) for _ in range(SHUFFLES)])
+    shuffled = generator.permuted(np.tile(second, (SHUFFLES, 1)), axis=1) @ first
     reached = int(np.count_nonzero(np.abs(shuffled) >= abs(r) - 1e-12))
     z = math.atanh(min(max(r, -1 + 1e-12), 1 - 1e-12))
     half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt((1 + r * r / 2) / (n - 3))
