@@ -163,13 +163,19 @@ def evaluate(
     one stopped, also after it was killed. The exit code is 1 while any cell, or any coverage card
     that RECIPE asks for, is missing or failed; with --where or --shard, any that they select.
 
+    --dry-run prints the plan instead: one row per cell, with the column names of the view `results`
+    and beside them state, feasible (whether its subset can be had; empty where only building it
+    tells), reason, and the seconds and peak_mb that it will take, with basis. Totals are notes.
+
     \b
     Examples:
       calibkit evaluate recipes/quickstart.yaml
       calibkit evaluate recipes/quickstart.yaml --dry-run
+      calibkit evaluate recipes/agnews-policies.yaml -n --json --where "policy = 'k-center'"
       calibkit evaluate recipes/agnews-policies.yaml --workers 2 --max-time 60
       calibkit evaluate recipes/agnews-policies.yaml --where "bits = 4"
       calibkit evaluate recipes/agnews-policies.yaml --shard 3/8 --timeout 600
+      calibkit evaluate recipes/agnews-policies.yaml --executor ray --address head:6379 --workers 32
       calibkit evaluate recipes/quickstart.yaml --again --where "seed = 0"
     """
     from calibkit.recipe import load_recipe
