@@ -101,6 +101,13 @@ class Study:
             if row["noise_kind"] == "none"
         }
 
+    @property
+    def usual(self) -> str | None:
+        """The policy by which settings are compared: the reference, or the only one there is."""
+        if self.reference is None and len(self.policies) == 1:
+            return self.policies[0]
+        return self.reference
+
     def accuracies(self) -> Mapping[tuple[Condition, str], Mapping[str, Any]]:
         """Return the clean rows of ``summary`` by condition and policy."""
         return self._accuracies

@@ -65,7 +65,7 @@ def _of_model(study: Study, model: str) -> Child:
         said.append(
             f"{points(least)} at worst in the other {others}"
             if least < 0
-            else f"nothing in the other {others}"
+            else f"no loss on average in the other {others}"
         )
     parts.append(f", in points of accuracy: {'; '.join(said)}.")
     return join(*parts)

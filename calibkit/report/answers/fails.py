@@ -71,7 +71,7 @@ def _collapsed(study: Study) -> list[Child]:
             " ",
             f"{total:,} of {count(sum(cells.values()), 'cell')} have a sign of it"
             f" ({listed(sorted(flags))}): {'; '.join(where[:5])}"
-            + (f"; and {len(where) - 5:,} more settings" if len(where) > 5 else "")
+            + (f"; and {count(len(where) - 5, 'more setting')}" if len(where) > 5 else "")
             + ". Their accuracy means little.",
         )  # fmt: skip
     ]

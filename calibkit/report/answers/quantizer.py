@@ -20,7 +20,7 @@ def quantizer_first(study: Study) -> list[Child]:
     lower end of the interval is above what any policy gains or loses on average under the better
     scheme; and random draws under the better scheme keep more than any policy under the other.
     """
-    if study.reference is None:
+    if study.usual is None:
         return []
     found = [_of_model(study, model) for model in dict.fromkeys(c.model for c in study.conditions)]
     return [one for one in found if one is not None]
@@ -37,7 +37,7 @@ def _of_model(study: Study, model: str) -> Child | None:
             most = max((abs(one.gain.gain) for one in study.of(better)), default=0.0)
             if gain is None or gain.low is None or gain.low <= most or gain.gain < MARGIN:
                 continue
-            if _best(study, worse)[1] >= gain.a:
+            if study.comparisons and _best(study, worse)[1] >= gain.a:
                 continue
             if best is None or gain.gain > best[0].gain:
                 best = gain, better, worse, most
@@ -45,23 +45,27 @@ def _of_model(study: Study, model: str) -> Child | None:
         return None
     gain, better, worse, most = best
     accuracies = study.accuracies()
-    kept = [percent(accuracies[c, study.reference or ""]["accuracy"]) for c in (better, worse)]
+    usual = study.usual or ""
+    kept = [percent(accuracies[c, usual]["accuracy"]) for c in (better, worse)]
     said = (
         f" at {study.naming(better)} and {kept[1]} % at {study.naming(worse)}:"
         f" {points(gain.gain)} points {span(gain.low, gain.high)}."
     )
     policy, kept_there = _best(study, worse)
-    if policy != study.reference:
+    if policy != usual:
         said += f" Even {policy}, the best there, keeps {percent(kept_there)} %."
     if study.of(better):
         said += (
             f" At {study.naming(better)} no policy is further than {percent(most, 2)} points from"
             " it on average."
         )
+    title = "The quantizer matters"
+    if study.comparisons:
+        title += " more than the documents"
     return join(
-        tag("b", f"The quantizer matters more than the documents ({model})."),
+        tag("b", f"{title} ({model})."),
         " With the same sets, ",
-        name(study.reference or ""),
+        name(usual),
         f" keeps {kept[0]} %",
         said,
     )
@@ -92,5 +96,5 @@ def _draws(study: Study, condition: Condition) -> Mapping[tuple[int, int], Mappi
     return {
         (row["model_seed"], row["seed"]): row
         for row in rows
-        if row["policy"] == study.reference and Condition.of(row) == condition
+        if row["policy"] == study.usual and Condition.of(row) == condition
     }

@@ -20,13 +20,16 @@ def headline(study: Study) -> Markup:
     """Return the finding of the page in one sentence."""
     if not study.conditions:
         return join("Nothing is measured yet, so no policy can be named.")
+    if len(study.policies) == 1:
+        only = study.policies[0]
+        return join("Only ", name(only), " is measured: there is nothing to compare it with.")
     if study.reference is None:
         return join(
             "There are no random draws in this study, so nothing shows what chance alone does, and"
             " no policy is called better than another."
         )
     if not study.comparisons:
-        return join("Only ", name(study.reference), " is measured: there is nothing to compare.")
+        return join("No policy has a cell to be compared with ", name(study.reference), ".")
     settings = count(len(study.conditions), "setting")
     telling = study.telling
     better = [one for one in telling if one.standing == "better"]
@@ -109,6 +112,8 @@ def _without_comparison(study: Study) -> Child:
     if not study.conditions:
         planned = count(study.progress["planned"], "planned cell")
         return f"Not one of {planned} is measured, so there is no accuracy to look at yet."
+    if len(study.policies) == 1:
+        return "The choice of documents was not varied; what was is told by setting below."
     if study.reference is None:
         best = []
         for condition in study.conditions[:MOST_SETTINGS]:
@@ -199,8 +204,10 @@ def _others(study: Study, groups: Sequence[Sequence[Comparison]], *, is_all: boo
     assert study.reference is not None
     every = [one for group in groups for one in group]
     n = len(groups)
-    if is_all:
+    if is_all and not study.collapsed:
         where = "In the one setting" if n == 1 else f"In all {n:,} settings"
+    elif is_all:
+        where = f"In {count(n, 'setting')} whose networks work"
     else:
         where = "In the other setting" if n == 1 else f"In the other {n:,} settings"
     top, low = (pick(every, key=lambda one: one.gain.gain) for pick in (max, min))
