@@ -23,27 +23,27 @@ settings.register_profile("thorough", max_examples=300)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 ROOT = Path(__file__).parents[1]
-COUNTS = pytest.StashKey[list[str]]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[COUNTS] = []
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests counted: how often something was killed, failed or damaged, and the loss."""
-    if config.stash[COUNTS]:
+    lines = [
+        line
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, line in getattr(report, "user_properties", ())
+        if name == "counted"
+    ]
+    if lines:
         terminalreporter.section("counts")
-    for line in config.stash[COUNTS]:
+    for line in sorted(set(lines)):
         terminalreporter.write_line(line)
 
 
 @pytest.fixture
 def told(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Keep a line for the end of the session."""
-    return request.config.stash[COUNTS].append
+    """Keep a line for the end of the session, whichever process the test runs in."""
+    return lambda line: request.node.user_properties.append(("counted", line))
 
 
 @dataclass(frozen=True)
