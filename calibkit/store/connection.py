@@ -181,12 +181,7 @@ class Store:
                 _roll_back(con)
                 raise
             _commit(con, self.path)
-        if wal_of(self.path).exists():
-            raise StoreError(
-                f"what was written to the store {self.path} is safe, but only in its write-ahead"
-                f" log {wal_of(self.path)}: the file itself could not take it, and its disk is full"
-                " or fails. Make room, leave both as they are, and run the same command again"
-            )
+            _bring_in(con, self.path)
 
     def upgrade(self) -> None:
         """Bring an older store to this version's tables, after a backup in ``FILE.d/backups``."""
@@ -313,4 +308,21 @@ def _commit(con: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise StoreError(
             f"writing to the store {path} ended with: {first_line(error)} It may or may not have"
             " been written; run the same command again, nothing is doubled"
+        ) from error
+
+
+def _bring_in(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Bring what the write-ahead log has into the file; closing would do so, and fail in silence.
+
+    It also clears away the torn end of the log of a killed process.
+    """
+    if not wal_of(path).exists():
+        return
+    try:
+        con.execute("CHECKPOINT")
+    except duckdb.Error as error:
+        raise StoreError(
+            f"what was written to the store {path} is safe, but only in its write-ahead log"
+            f" {wal_of(path)}, since the file could not take it: {first_line(error)} Make room on"
+            " its disk, leave both as they are, and run the same command again"
         ) from error

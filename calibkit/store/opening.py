@@ -224,6 +224,7 @@ def _holder(message: str) -> str | None:
     return f"another process (PID {pid[1]})" if pid else "another process"
 
 
+_DAMAGE = ("Corrupt database file", "Could not read enough bytes")
 _DISK = (
     "No space left on device",
     "File too large",
@@ -237,7 +238,8 @@ _DISK = (
 def _failed_use(path: Path, error: duckdb.Error) -> StoreError | None:
     """Return what an error amid reading or writing means; None if it is about the SQL."""
     first = first_line(error)
-    if "Corrupt database file" in first and not isinstance(error, duckdb.InvalidInputException):
+    damage = any(text in first for text in _DAMAGE)
+    if damage and not isinstance(error, duckdb.InvalidInputException):
         return StoreDamaged(
             f"the store {path} is damaged: {first} Nothing was changed. {_way_back(path)}"
         )
