@@ -252,6 +252,11 @@ def made() -> Made:
     return Made()
 
 
+@pytest.fixture(scope="module")
+def module_made() -> Made:
+    return Made()
+
+
 @pytest.fixture
 def material(template: Path, made: Made) -> Material:
     """What the cases of ``acts_on_disk`` are made of."""
