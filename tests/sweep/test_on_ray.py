@@ -174,23 +174,25 @@ def test_interrupted_on_ray_goes_on_anywhere(ingested, finished, tmp_path, every
     study = ingested.copy(tmp_path / "study")
     recipe = study.recipe_file()
     options = ["--store", str(study.store.path), "evaluate", str(recipe), "--workers", "1"]
-    log = (tmp_path / "log").open("w+")
-    process = subprocess.Popen(
-        [*COMMAND, *options, "--executor", "ray"],
-        stdout=subprocess.DEVNULL, stderr=log, start_new_session=True, cwd=tmp_path,
-    )  # fmt: skip
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [*COMMAND, *options, "--executor", "ray"],
+            stdout=subprocess.DEVNULL, stderr=file, start_new_session=True, cwd=tmp_path,
+        )  # fmt: skip
     end = time.monotonic() + 150
     while not list(study.store.fragments.glob("*.json")) or not _cells(study):
-        assert process.poll() is None and time.monotonic() < end, Path(log.name).read_text()
+        assert process.poll() is None and time.monotonic() < end, log.read_text()
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=60) == 130, Path(log.name).read_text()
-    said = Path(log.name).read_text()
+    assert process.wait(timeout=60) == 130, log.read_text()
+    said = log.read_text()
     assert "of 8 cells are done" in said and "the same command goes on from here" in said
     done = study.one("SELECT done FROM progress")
     assert 0 < done < 8
     report = study.run()
-    assert (report.measured, report.done) == (8 - done, 8)
+    # the cell that was being measured may have been finished after the last merge
+    assert report.done == 8 and report.measured in (8 - done, 8 - done - 1)
     assert everything_measured(study) == everything_measured(finished)
 
 
