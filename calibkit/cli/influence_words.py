@@ -75,8 +75,8 @@ def _of_validation(valuation: Valuation) -> Iterator[str]:
         yield f"the values predict measured changes of nll: {_words(first)}"
     else:
         yield (
-            f"the proxy does not predict measured changes here: {_words(first)}; do not read the"
-            " ranking of documents as causes"
+            f"the proxy does not predict measured changes of nll here: {_words(first)}; do not read"
+            " the ranking of documents as causes"
         )
     yield f"the values and accuracy lost: {_words(by['values', 'accuracy'])}"
     yield f"the proxy itself, for just these removals, and nll: {_words(by['proxy', 'nll'])}"

@@ -56,10 +56,10 @@ class InfluenceRequest:
                 f"--validate {self.cells}: a rank correlation needs at least {FEWEST_CELLS}; "
                 "give more, or 0 for none"
             )
-        if not self.reads_documents:
+        if self.scheme.dynamic:
             raise BadInput(
-                "this scheme reads no calibration documents: its ranges are dynamic, and it rounds"
-                " to nearest; no document can have any influence"
+                "dynamic: true reads no calibration documents, so that none can have any influence;"
+                " choose a scheme with calibrated ranges"
             )
 
     @cached_property
@@ -79,8 +79,3 @@ class InfluenceRequest:
         """Whether documents decide codes or biases."""
         chosen = {rounding for _, rounding in self.scheme.rounding}
         return chosen != {"nearest"} or self.scheme.bias_correction
-
-    @property
-    def reads_documents(self) -> bool:
-        """Whether documents decide anything at all."""
-        return not self.scheme.dynamic or self.rounds_with_documents

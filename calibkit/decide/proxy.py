@@ -124,24 +124,17 @@ class Pricing:
         subject = judge.subject
         self.kind, self.arrays, self.subset = subject.kind, subject.arrays, subject.subset
         self.tokens = subject.tokens
-
-    @property
-    def sites(self) -> tuple[str, ...]:
-        """The quantizers whose ranges documents set."""
-        return () if self.scheme.dynamic else ACTIVATION_SITES[self.kind]
+        self.sites = ACTIVATION_SITES[subject.kind]
 
     @property
     def measurements(self) -> int:
         """How many networks `proxy` measures."""
-        probes = len(self.sites) + 1 if self.sites else 0
-        return probes + int(self.request.rounds_with_documents)
+        return len(self.sites) + 1 + int(self.request.rounds_with_documents)
 
     def proxy(self, watcher: Watcher) -> Proxy:
         """Return the proxy; every network that is measured for it is told as a step."""
-        parts: list[Part] = []
-        if self.sites:
-            prices = self._prices(watcher)
-            parts += self._site_parts({site: price for site, price in prices.items() if price})
+        prices = self._prices(watcher)
+        parts = self._site_parts({site: price for site, price in prices.items() if price})
         if self.request.rounds_with_documents:
             plain = self.settings.model_copy(
                 update={"rounding": dict.fromkeys(("linear", "gates"), "nearest")}
