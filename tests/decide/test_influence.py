@@ -240,8 +240,13 @@ ROBUST = {"preset": "robust"}
 SCHEMES = [
     ("generative", 4, {**ROBUST, "separate_hv": True, "separate_io": True}),
     ("discriminative", 3, {**ROBUST, "ranges": {"lstm.acc_*": "kl"}, "rounding": "least-squares"}),
-    ("discriminative", 6, {"preset": "paper"}),
-    ("discriminative", 8, {"symmetric": False, "ranges": {"input": "mse"}}),
+    pytest.param("discriminative", 6, {"preset": "paper"}, marks=pytest.mark.long),
+    pytest.param(
+        "discriminative",
+        8,
+        {"symmetric": False, "ranges": {"input": "mse"}},
+        marks=pytest.mark.long,
+    ),
 ]
 
 
