@@ -35,7 +35,7 @@ VERDICTS = ("supported", "contradicted", "undecided")
 @pass_session
 @click.pass_context
 def claims(context: click.Context, session: Session, *, recipe: Path, output: Output) -> None:
-    """Judge the claims of RECIPE, one by one, by what is measured.
+    """Judge the claims of RECIPE by what is measured.
 
     A claim says where a difference A - B lies, or a measure by itself: lower or higher, by at least
     `by`, or equal, within `within`. Nothing is measured here: `calibkit evaluate RECIPE` does that.

@@ -132,7 +132,7 @@ def influence(
     engine: Literal["auto", "plain", "torch", "native"],
     output: Output,
 ) -> None:
-    """Tell which labels and documents of SUBSET carry the result.
+    """Tell which labels and documents matter in SUBSET.
 
     Labels: the documents of one label are left out, the rest is really quantized and measured, and
     so it is without as many random documents, --controls times: that is the noise floor. A change

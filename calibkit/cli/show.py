@@ -27,10 +27,11 @@ FIRST = 5
 @data_options
 @pass_session
 def show(session: Session, *, thing: str, output: Output) -> None:
-    """Show a corpus, subset, model, cell, run, recipe, policy.
+    """Show what a name or an id stands for.
 
-    ID is an id (c1-..., s1-..., m1-..., k1-..., x1-..., n1-..., y1-...), the start of one that
-    only one id has, or the name of a corpus, a recipe or a policy.
+    A corpus, subset, model, cell, run, recipe or policy: an id (c1-..., s1-..., m1-..., k1-...,
+    x1-..., n1-..., y1-...), the start of one that only one id has, or the name of a corpus, a
+    recipe or a policy.
 
     \b
     Examples:
