@@ -54,6 +54,9 @@ def test_a_subject_is_the_model_its_subset_and_the_valid_documents(kind, store, 
         texts = dict(con.execute("SELECT doc_id, text FROM documents").fetchall())
     words = [len(texts[doc_id].split()) + 2 for doc_id in doc_ids]
     assert subject.subset.lengths.tolist() == words  # in calibration order, in <bos> ... <eos>
+    assert [one.doc_id for one in subject.chosen] == list(doc_ids)
+    assert [one.text for one in subject.chosen] == [texts[doc_id] for doc_id in doc_ids]
+    assert {one.label for one in subject.chosen} <= set(subject.labels)
     assert digest(store) == before
 
 
