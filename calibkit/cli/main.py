@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 import traceback
@@ -105,6 +106,9 @@ class LazyGroup(click.Group):
             note(f"Error: {error}")
             raise click.exceptions.Exit(error.exit_code) from None
         except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+                note(f"Error: {str(error.filename)[:200]}...: {error.strerror}; choose another")
+                raise click.exceptions.Exit(ExitCode.USAGE) from None
             if debug:
                 note(traceback.format_exc())
                 raise click.exceptions.Exit(1) from None

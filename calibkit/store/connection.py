@@ -61,6 +61,10 @@ class Store:
         path = Path(os.path.realpath(Path(self.path).expanduser()))
         if path.is_dir():
             raise BadInput(f"{path} is a folder; --store and CALIBKIT_STORE name a file")
+        if path.exists() and not path.is_file():
+            raise BadInput(f"{path} is a pipe or a device; --store and CALIBKIT_STORE name a file")
+        if "?" in str(path):  # DuckDB would put the write-ahead log elsewhere
+            raise BadInput(f"{path}: the path of a store must not have a '?'; choose another")
         if is_draft(path):
             raise BadInput(
                 f"{path} is what a backup leaves that was killed, and no store; name another file"
