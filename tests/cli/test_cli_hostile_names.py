@@ -232,3 +232,10 @@ def test_an_output_is_the_file_that_was_named(run: Run, study_store: Store, tmp_
         assert done.exit_code == 0 and shown_well(done.stderr), done.stderr
         assert (folder / name).read_text() == "a\n1\n"
     assert len(list(folder.iterdir())) == 7
+
+
+def test_cases_are_counted(told: Callable[[str], None]) -> None:
+    told(
+        f"hostile recipes: {len(RECIPES)}, parameters: {len(PARAMETERS)}; hostile names:"
+        f" {len(NAMES)} in {len(COMMANDS)} commands"
+    )

@@ -151,3 +151,7 @@ def test_odd_values_have_a_form_everywhere(run: Run, study: dict[str, Path], for
     if form in ("json", "jsonl"):
         found = json.loads(result.stdout)
         assert (found[0] if form == "json" else found)["a"] is None
+
+
+def test_cases_are_counted(told: Callable[[str], None]) -> None:
+    told(f"hostile SQL conditions: {len(INJECTIONS)} through each of {len(DOORS)} commands")
