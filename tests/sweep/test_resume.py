@@ -1,7 +1,9 @@
-"""Whatever ends a run, at whatever moment: the next one gives the tables of an undisturbed run."""
+"""Whatever ends a run, at whatever moment: the next one gives the tables of an undisturbed run.
+
+Kills at random moments: test_kills.py.
+"""
 
 import os
-import random
 import signal
 import time
 
@@ -37,20 +39,6 @@ def test_killed_at_twelve_exact_moments(
     pid = nursery.start(fresh, log)
     assert nursery.wait(pid) == 0, log.read_text()
     assert "note" not in log.read_text()
-    assert everything_measured(fresh) == everything_measured(finished)
-    assert fresh.rows("FROM conflicts") == []
-
-
-def test_killed_at_random_moments(fresh, finished, nursery, tmp_path, everything_measured):
-    log = tmp_path / "log"
-    wait = random.Random(time.time_ns())
-    for _ in range(3):
-        pid = nursery.start(fresh, log)
-        time.sleep(wait.uniform(0.05, 1.5))
-        os.kill(pid, signal.SIGKILL)
-        nursery.wait(pid)
-    pid = nursery.start(fresh, log)
-    assert nursery.wait(pid) == 0, log.read_text()
     assert everything_measured(fresh) == everything_measured(finished)
     assert fresh.rows("FROM conflicts") == []
 
