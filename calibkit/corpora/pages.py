@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 AT_ONCE = 2048
 """Most rows of a batch."""
-_BATCH_BYTES = 512 << 20
+_BATCH_BYTES = 128 << 20
 _DICTIONARY_PAGE = 2
 _HEADER_BYTES = 32
 _NUMBER_BYTES = 8
@@ -22,7 +22,7 @@ def expanded_bytes(metadata: Any, columns: Sequence[str]) -> int:
 
 
 def rows_at_once(file: BinaryIO, metadata: Any, columns: Sequence[str]) -> int:
-    """Return how many rows may be read at once, so that a batch stays under half a gigabyte.
+    """Return how many rows may be read at once, so that a batch stays under 128 MiB.
 
     A value that is written once, in a dictionary or as the beginning of the next ones, may stand
     in every row.

@@ -32,6 +32,8 @@ BOOKS = frozenset({"meta", "t_quantiles", "conflicts"})
 """Tables that every store keeps for itself."""
 
 _KEYS = {"fragment", "kind", "rows", "sha256"}
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Where half of a character may be written."""
 _SEAL = re.compile(rb', "sha256": "([0-9a-f]{64})"}\Z')
 _DOCUMENTS_KEY = ("corpus_id", "split", "doc_id")
 
@@ -93,6 +95,10 @@ def read_fragment(path: Path, shapes: Mapping[str, TableShape]) -> Fragment:
         data = path.read_bytes()
     try:
         payload = json.loads(data)
+        if _HALF.search(data):
+            json.dumps(payload, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput("half of a surrogate pair, which is no character") from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"no complete JSON ({error})") from error
     if not isinstance(payload, dict) or payload.get("fragment") != FRAGMENT_VERSION:

@@ -30,6 +30,8 @@ MOST_SQL_BYTES = 4 << 20
 Value = str | int | float | None
 """What a parameter of a query may be."""
 
+_MOST_SAID = 1_500
+"""DuckDB repeats the statement in its errors; longer ones are cut."""
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -133,4 +135,5 @@ def _explained(text: str) -> str:
             "a TIMESTAMP WITH TIME ZONE cannot be shown; the store's timestamps are UTC without"
             " zone, cast yours: now()::TIMESTAMP"
         )
-    return text.strip()
+    text = text.strip()
+    return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}..."

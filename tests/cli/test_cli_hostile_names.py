@@ -136,7 +136,7 @@ def test_no_name_leads_anywhere(
 ) -> None:
     (study_store.folder / "in-use").mkdir(parents=True)  # where commands say that they are at work
     before = eye.files(tmp_path)
-    for name in NAMES:
+    for name in NAMES if command[0] != "compare" else NAMES[::4]:  # which asks a lot
         *words, last = command
         named = (last.format(name),) if "{}" in str(last) else (last, "--", name)
         result = run("--store", study_store.path, *words, *named)
