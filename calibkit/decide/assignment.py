@@ -96,6 +96,7 @@ class Greedy:
         is_cut = not self._allowed(start, limit)
         while not is_cut:
             bits, best = path[-1], None
+            here = self.measure.measure(bits).nll
             options = sorted(self._options(bits), key=lambda o: -self._last.get(o[0], math.inf))
             for move, raised in options:
                 if best is not None and best[0] >= self._last.get(move, math.inf):
@@ -103,7 +104,7 @@ class Greedy:
                 if not self._allowed(raised, limit):
                     is_cut = True
                     break
-                gain = self.measure.measure(bits).nll - self.measure.measure(raised).nll
+                gain = here - self.measure.measure(raised).nll
                 budget = self.budgets[move.target.part]
                 added = used(budget.sizes, raised) - used(budget.sizes, bits)
                 rate = gain * whole[budget.part] / added if gain > 0 else gain
