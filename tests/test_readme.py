@@ -22,6 +22,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.timeout(3600)  # whoever comes first waits for all commands of the page
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SETUP = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && "

@@ -127,7 +127,7 @@ def test_every_target_belongs_to_a_benchmark():
         "second bit width, generative", "two workers, discriminative", "two workers, generative",
         "noise at seven levels, encoded", "generative training",
         "integer LSTM forward, discriminative", "integer scoring, V 10k, 4 labels",
-        "integer scoring, V 27k, 14 labels",
+        "integer scoring, V 27k, 14 labels", "sweep, two workers",
     }  # fmt: skip
     assert {what for what, _ in TARGETS} == named
     for jobs in KINDS.values():
