@@ -40,7 +40,7 @@ RECIPES = {
     "deep list": ("size: [16]", f"size: {'[' * 5_000}16{']' * 5_000}"),
     "deep mapping": ("about: x", "".join(f"{' ' * n}a:\n" for n in range(300))),
     "10 MB": ("about: x", f"about: {'x' * (10 << 20)}"),
-    "ten thousand keys": ("about: x", "".join(f"k{n}: 1\n" for n in range(10_000))),
+    "two thousand keys": ("about: x", "".join(f"k{n}: 1\n" for n in range(2_000))),
     "many cells": ("seed: [0, 1]", f"seed: [{', '.join(map(str, range(40_000)))}]"),
     "huge numbers": ("size: [16]", f"size: [{'9' * 10_000}]"),
     "NUL": ("about: x", "about: x\0y"),
@@ -176,7 +176,7 @@ def test_a_store_must_be_a_store(run: Run, tmp_path: Path, eye: Outside) -> None
     assert eye.files(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["a b'c", "ü😀", "a\nb", "\x1b[31m", "%s", "'; DROP TABLE x; --"])
+@pytest.mark.parametrize("name", ["ü😀 b'c", "a\n\x1b[31m", "'; DROP TABLE x; --"])
 def test_a_store_may_be_called_anything(
     name: str, run: Run, toy_files: dict[str, Path], tmp_path: Path
 ) -> None:

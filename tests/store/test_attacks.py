@@ -66,7 +66,7 @@ def place(tmp_path_factory, template, monkeypatch_module):
     monkeypatch_module.setenv("HOME", str(watched / "home"))
     monkeypatch_module.chdir(watched)
     confinement.end()  # the next one lives in this folder
-    with Outside() as eye:
+    with Outside() as eye, store.reading():  # held, so that every query need not open it here too
         yield Place(top, store, eye, eye.files(watched))
     confinement.end()
 
