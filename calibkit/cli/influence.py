@@ -13,6 +13,13 @@ from calibkit.cli.notes import note
 from calibkit.cli.output import Output, data_options, stdout_is_terminal
 from calibkit.cli.scheme_settings import base_settings, check_kind
 from calibkit.cli.session import Session, pass_session
+from calibkit.cli.subject_options import (
+    documents_option,
+    engine_option,
+    model_option,
+    settings_option,
+    split_option,
+)
 from calibkit.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,9 +30,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("subset", metavar="SUBSET")
-@click.option(
-    "--model", metavar="ID", required=True, help="The float model; see: calibkit list models."
-)
+@model_option
 @click.option(
     "--bits", metavar="BITS", type=int, default=4, show_default=True, help="The bits, 2 to 8."
 )
@@ -41,27 +46,9 @@ if TYPE_CHECKING:
     type=click.Choice(["nearest", "gpfq", "gptq", "qronos", "least-squares"]),
     help="The rounding of the linear layer, as in a recipe's grid. [default: the preset's]",
 )
-@click.option(
-    "--set",
-    "settings",
-    metavar="'KEY=YAML VALUE'",
-    multiple=True,
-    allow_from_autoenv=False,  # click would split it at spaces
-    help="Any other key of a recipe's quantize section; may be repeated.",
-)
-@click.option(
-    "--split",
-    type=click.Choice(["valid", "train", "test"]),
-    default="valid",
-    show_default=True,
-    help="The documents to measure on; test is refused, since one acts on what is found here.",
-)
-@click.option(
-    "--documents",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="Measure on N documents of the split, the same ones always. [default: all]",
-)
+@settings_option
+@split_option("one acts on what is found here")
+@documents_option
 @click.option(
     "--what",
     type=click.Choice(["both", "labels", "documents"]),
@@ -103,13 +90,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Show the N best and the N worst documents; formats for machines have all.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "plain", "torch", "native"]),
-    default="auto",
-    show_default=True,
-    help="What evaluates a quantized network, as in evaluate; never changes a number.",
-)
+@engine_option
 @data_options
 @pass_session
 def influence(

@@ -12,6 +12,13 @@ from calibkit.cli.notes import note
 from calibkit.cli.output import Output, data_options
 from calibkit.cli.scheme_settings import base_settings, check_kind
 from calibkit.cli.session import Session, pass_session
+from calibkit.cli.subject_options import (
+    documents_option,
+    engine_option,
+    model_option,
+    settings_option,
+    split_option,
+)
 from calibkit.errors import BadInput
 
 if TYPE_CHECKING:
@@ -19,28 +26,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--model", metavar="ID", required=True, help="The float model; see: calibkit list models."
-)
+@model_option
 @click.option(
     "--subset",
     metavar="ID",
     required=True,
     help="The calibration documents; see: calibkit list subsets.",
 )
-@click.option(
-    "--split",
-    type=click.Choice(["valid", "train", "test"]),
-    default="valid",
-    show_default=True,
-    help="The documents to measure on; test is refused, since bits are chosen here.",
-)
-@click.option(
-    "--documents",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="Measure on N documents of the split, the same ones always. [default: all]",
-)
+@split_option("bits are chosen here")
+@documents_option
 @click.option(
     "--low",
     metavar="BITS",
@@ -65,14 +59,7 @@ if TYPE_CHECKING:
     help="The preset that the schemes start from, as in a recipe. Quantizers to which it gives a"
     " width of their own keep it.",
 )
-@click.option(
-    "--set",
-    "settings",
-    metavar="'KEY=YAML VALUE'",
-    multiple=True,
-    allow_from_autoenv=False,  # click would split it at spaces
-    help="Any other key of a recipe's quantize section; may be repeated.",
-)
+@settings_option
 @click.option(
     "--only",
     metavar="PATTERN",
@@ -100,13 +87,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Measure at most N schemes on the way to the suggestion; 0 makes none.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", "plain", "torch", "native"]),
-    default="auto",
-    show_default=True,
-    help="What evaluates a quantized network, as in evaluate; never changes a number.",
-)
+@engine_option
 @data_options
 @pass_session
 def sensitivity(
