@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from asked_of_executors import runs, tasks, told
 
 from calibkit.sweep.executors import Limits, Outcome, Progress, Serial, Task, next_task
 from calibkit.sweep.local import Local
@@ -19,29 +20,6 @@ WORK = "tasks_for_executors:work"
 @pytest.fixture(autouse=True)
 def importable_here_and_in_workers(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-
-
-def tasks(folder, **todo):
-    return [
-        Task(name, {"name": name, "do": do, "folder": str(folder)}, affinity=name[0])
-        for name, do in todo.items()
-    ]
-
-
-def runs(folder, name):
-    """How often a task was started."""
-    return len(list(folder.glob(f"{name}.*")))
-
-
-def told(events):
-    """What the events say, without times."""
-    outcomes = {
-        e.task.key: e.failure and (e.failure.error_type, e.failure.message)
-        for e in events
-        if isinstance(e, Outcome)
-    }
-    facts = sorted((e.task.key, str(e.facts)) for e in events if isinstance(e, Progress))
-    return outcomes, facts
 
 
 def test_workers_give_the_outcomes_of_the_serial_executor(tmp_path):

@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from asked_of_executors import runs, tasks, told
 
 from calibkit.errors import BadInput, Infeasible, MissingExtra, StoreError
 from calibkit.sweep import on_ray, provenance
-from calibkit.sweep.executors import Limits, Outcome, Progress, Serial, Task
+from calibkit.sweep.executors import Limits, Outcome, Progress, Serial
 from calibkit.sweep.on_ray import OnRay
 
 WORK = "tasks_for_executors:work"
@@ -30,27 +31,6 @@ with_ray = pytest.mark.skipif(
 def importable_here_and_in_workers(monkeypatch):
     monkeypatch.syspath_prepend(HERE)
     monkeypatch.setenv("PYTHONPATH", HERE)  # of the cluster that a test starts
-
-
-def tasks(folder, **todo):
-    return [
-        Task(name, {"name": name, "do": do, "folder": str(folder)}, affinity=name[0])
-        for name, do in todo.items()
-    ]
-
-
-def runs(folder, name):
-    return len(list(folder.glob(f"{name}.*")))
-
-
-def told(events):
-    outcomes = {
-        e.task.key: e.failure and (e.failure.error_type, e.failure.message)
-        for e in events
-        if isinstance(e, Outcome)
-    }
-    facts = sorted((e.task.key, str(e.facts)) for e in events if isinstance(e, Progress))
-    return outcomes, facts
 
 
 def test_without_the_package_it_is_said_what_to_install(monkeypatch):
