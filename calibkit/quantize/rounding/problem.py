@@ -1,0 +1,82 @@
+"""Integer codes that stand already, and what moving one of them by a step would change.
+
+Rounding chooses codes from float weights. Updating on a stream begins with codes that are deployed,
+and asks which of them to move: the objective is the same, ||W X - W_q X_q||^2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from calibkit.quantize.rounding.grams import Gram
+
+
+@dataclass(frozen=True)
+class CodeProblem:
+    """One weight matrix with its present codes and the moments of its inputs.
+
+    weight: float values (rows, columns) float32; scale: () or (rows, 1), frozen; codes: whole
+    numbers (rows, columns) float32, from ``-top`` to ``top``; gram: moments of the inputs, float
+    and quantized, under the present network, centred where a bias takes up the means.
+    """
+
+    weight: Tensor
+    scale: Tensor
+    bits: int
+    codes: Tensor
+    gram: Gram
+
+    @property
+    def top(self) -> int:
+        """The largest code; the range is narrow, as everywhere."""
+        return 2 ** (self.bits - 1) - 1
+
+    @cached_property
+    def step(self) -> Tensor:
+        """The step of each row: (rows, 1) float64."""
+        return self.scale.to(torch.float64).reshape(-1, 1).expand(len(self.codes), 1)
+
+    @cached_property
+    def slope(self) -> Tensor:
+        """Mean of output error times input: E[(W_q x_q - W x)_i x_q,j], (rows, columns) float64.
+
+        Half the derivative of the objective by the weight (i, j).
+        """
+        chosen = self.codes.to(torch.float64) * self.step
+        return chosen @ self.gram.quantized - self.weight.to(torch.float64) @ self.gram.mixed.T
+
+    @cached_property
+    def power(self) -> Tensor:
+        """Mean square of each input: (columns,) float64."""
+        return self.gram.quantized.diagonal()
+
+    def change(self, move: Tensor) -> Tensor:
+        """Return what moving each code alone by ``move`` adds to the objective, float64.
+
+        move: (rows, columns) of -1, 0, 1. Exact for one move in a row; several in one row also
+        meet in H, see `objective_change`.
+        """
+        delta = move.to(torch.float64) * self.step
+        return 2 * delta * self.slope + delta.square() * self.power
+
+    def objective_change(self, codes: Tensor) -> Tensor:
+        """Return what other codes (rows, columns) would add to the objective of each row: (rows,).
+
+        Exact: 2 (D . slope) + D H D^T, with D the change of the dequantized weights.
+        """
+        delta = (codes.to(torch.float64) - self.codes.to(torch.float64)) * self.step
+        return 2 * (delta * self.slope).sum(1) + ((delta @ self.gram.quantized) * delta).sum(1)
+
+    def with_codes(self, codes: Tensor) -> CodeProblem:
+        """Return the same problem with other codes; their range is checked.
+
+        Raises ValueError for codes out of range.
+        """
+        if int(codes.abs().max()) > self.top:
+            largest = int(codes.abs().max())
+            raise ValueError(f"codes up to {largest}; {self.bits} bits have {self.top}")
+        return replace(self, codes=codes.to(torch.float32))
