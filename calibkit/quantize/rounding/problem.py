@@ -33,7 +33,7 @@ class CodeProblem:
     @property
     def top(self) -> int:
         """The largest code; the range is narrow, as everywhere."""
-        return 2 ** (self.bits - 1) - 1
+        return (1 << (self.bits - 1)) - 1
 
     @cached_property
     def step(self) -> Tensor:
