@@ -1,0 +1,1 @@
+"""Calibration that keeps up: subsets and integer codes that follow a stream of documents."""
