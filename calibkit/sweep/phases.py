@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from calibkit.curate.encoding import Encoder, Library
 from calibkit.curate.float_models import ModelArtefact
 from calibkit.curate.subsets import BuiltSubset, SubsetBuilder
 from calibkit.errors import CalibkitError, StoreError
-from calibkit.recipe.recipe import Recipe
+from calibkit.recipe.recipe import ModelChoice, Recipe
 from calibkit.store.connection import Store
 from calibkit.store.rows import insert
 from calibkit.sweep.card_phase import CardCounts, make_cards
@@ -151,6 +151,21 @@ class Sweep:
             built |= {str(cell.plan_key): found for cell in members}
             self.watcher.step(f"{text}: {found.subset_id}")
         return built
+
+    @property
+    def choices(self) -> Mapping[str, ModelChoice]:
+        """The recipe's models by alias."""
+        return self.recipe.models
+
+    @property
+    def share(self) -> float:
+        """The share of the corpus that this is about."""
+        return self.recipe.corpus.share
+
+    @property
+    def may_train(self) -> bool:
+        """Whether float models that are missing are trained."""
+        return self.manner.train
 
     def encoder(self, alias: str) -> Encoder:
         """Return what a model of this alias reads text through."""

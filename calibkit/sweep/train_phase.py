@@ -2,29 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-from calibkit.curate.encoding import artefacts_of
+from calibkit.corpora.reading import Corpus
+from calibkit.curate.encoding import Encoder, artefacts_of
 from calibkit.curate.float_models import ModelArtefact
 from calibkit.errors import Incomplete
+from calibkit.recipe.recipe import ModelChoice
 from calibkit.store.connection import Store
 from calibkit.sweep.executors import Executor, Failure, Progress, Task
-from calibkit.sweep.jobs import TrainJob
-from calibkit.sweep.plan import Plan, PlannedCell, training_device
+from calibkit.sweep.jobs import Places, TrainJob
+from calibkit.sweep.plan import Plan, training_device
+from calibkit.sweep.watcher import Watcher
 from calibkit.words import counted, is_or_are
 
-if TYPE_CHECKING:
-    from calibkit.sweep.phases import Sweep
+
+class NeedsModels(Protocol):
+    """What cannot be measured without float models: a cell, a trajectory."""
+
+    def models(self) -> dict[tuple[str, int], str | None]:
+        """Return the key of every float model that it needs, by alias and seed."""
+        ...
+
+
+class Trains(Protocol):
+    """A run that trains float models.
+
+    ledger: its `calibkit.sweep.books.Books`, which also writes the failures of what needs them.
+    """
+
+    places: Places
+    corpus: Corpus
+    watcher: Watcher
+    ledger: Any
+
+    @property
+    def choices(self) -> Mapping[str, ModelChoice]:
+        """The recipe's models by alias."""
+        ...
+
+    @property
+    def share(self) -> float:
+        """The share of the corpus that models are trained on."""
+        ...
+
+    @property
+    def may_train(self) -> bool:
+        """Whether models that are missing are trained."""
+        ...
+
+    def encoder(self, alias: str) -> Encoder:
+        """Return what a model of this alias reads text through."""
+        ...
 
 
 def train_models(
-    sweep: Sweep, pool: Executor, cells: Sequence[PlannedCell]
+    sweep: Trains, pool: Executor, cells: Sequence[NeedsModels]
 ) -> dict[str, ModelArtefact]:
     """Train the float models that are not there yet; return all of them by key."""
     wanted = {str(key): name for cell in cells for name, key in cell.models().items()}
-    settings = {key: sweep.recipe.models[alias].settings for key, (alias, _) in wanted.items()}
+    settings = {key: sweep.choices[alias].settings for key, (alias, _) in wanted.items()}
     found = sweep.ledger.known_models(settings)
     expected = sweep.ledger.model_ids(settings)
     failed: set[str] = set()
@@ -32,7 +71,7 @@ def train_models(
     for key, (alias, seed) in wanted.items():
         if key in found:
             continue
-        choice = sweep.recipe.models[alias]
+        choice = sweep.choices[alias]
         encoder = sweep.encoder(alias)
         job = TrainJob(
             places=sweep.places,
@@ -47,11 +86,11 @@ def train_models(
             vocabulary_size=len(encoder.vocabulary),
             labels=sweep.corpus.labels,
             corpus_id=sweep.corpus.corpus_id,
-            share=sweep.recipe.corpus.share,
+            share=sweep.share,
             expected=expected.get(key),
         )
         tasks.append(Task(key, job))
-    if tasks and not sweep.manner.train:
+    if tasks and not sweep.may_train:
         raise _untrained([wanted[task.key] for task in tasks])
     if tasks:
         epochs = sum(int(task.payload.settings["epochs"]) for task in tasks)

@@ -206,17 +206,17 @@ def test_cells_fail_with_their_model_or_its_baseline(fresh, monkeypatch, stage):
 
 def test_a_busy_store_does_not_end_a_run_between_two_merges(fresh, monkeypatch, watched):
     from calibkit.errors import StoreBusy
-    from calibkit.sweep import ledger
+    from calibkit.sweep import books
 
-    real, busy = ledger.merge, iter([True])
+    real, busy = books.merge, iter([True])
 
     def merge_when_free(store):
         if any(phase == "cells" for phase, _ in watched.phases) and next(busy, False):
             raise StoreBusy("another process holds the store")
         return real(store)
 
-    monkeypatch.setattr(ledger, "merge", merge_when_free)
-    monkeypatch.setattr(ledger, "MERGE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(books, "merge", merge_when_free)
+    monkeypatch.setattr(books, "MERGE_EVERY_SECONDS", 0.0)
     report = fresh.run(where="model = 'discriminative'", watcher=watched)
     assert report.done == 4
     assert watched.notes == ["another process holds the store; the run goes on and merges later"]

@@ -84,11 +84,10 @@ def test_merging_again_changes_nothing(trained, shards, tmp_path, everything_mea
 def test_a_shard_killed_before_its_notes_writes_them_when_it_is_run_again(
     trained, shards, tmp_path, monkeypatch
 ):
-    from calibkit.sweep import ledger
 
     study = trained.copy(tmp_path / "shard")
     with monkeypatch.context() as patch:
-        patch.setattr(ledger, "write_notes", lambda *_: ())
+        patch.setattr(books, "write_notes", lambda *_: ())
         study.run(RECIPE, shard=Shard(1, 2))
     main = trained.copy(tmp_path / "main")
     assert bring_in(main.store, study.store.folder).rows.get("runs") is None
