@@ -85,6 +85,8 @@ def test_a_shard_killed_before_its_notes_writes_them_when_it_is_run_again(
     trained, shards, tmp_path, monkeypatch
 ):
 
+    from calibkit.sweep import books
+
     study = trained.copy(tmp_path / "shard")
     with monkeypatch.context() as patch:
         patch.setattr(books, "write_notes", lambda *_: ())
