@@ -7,7 +7,7 @@ all problems. Each yields (path, message).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -46,8 +46,8 @@ def kind_of(alias: str, section: Mapping[str, Any]) -> str | None:
     return use if isinstance(use, str) else None
 
 
-def _nothing_written(document: Mapping[str, Any]) -> Problems:
-    """A key without a value is a slip, not a way to ask for the default."""
+def nothing_written(document: Mapping[str, Any]) -> Problems:
+    """Yield keys without a value: a slip, not a way to ask for the default."""
 
     def empty(node: Any, path: Path) -> Problems:
         if node is None:
@@ -75,12 +75,13 @@ def _corpus(document: Mapping[str, Any]) -> Problems:
         yield ("corpus", "test"), "the float models learn from 'train'; measure on test, or valid"
 
 
-def _models(document: Mapping[str, Any]) -> Problems:
+def check_models(document: Mapping[str, Any]) -> Problems:
+    """Yield models of no kind, and settings that their kind does not have."""
     for alias, section in mapping_at(document, "models").items():
         if not isinstance(section, Mapping):
             continue
         path: Path = ("models", alias)
-        yield from _repeated(section.get("seeds"), (*path, "seeds"))
+        yield from repeated(section.get("seeds"), (*path, "seeds"))
         kind = kind_of(alias, section)
         if kind is None:
             if "use" not in section:
@@ -100,7 +101,8 @@ def _models(document: Mapping[str, Any]) -> Problems:
                 yield (*path, key), str(error).removeprefix(f"{key}: ")
 
 
-def _policies(document: Mapping[str, Any]) -> Problems:
+def check_policies(document: Mapping[str, Any]) -> Problems:
+    """Yield policies that there are not, and parameters that they do not take."""
     for alias, section in mapping_at(document, "policies").items():
         if not isinstance(section, Mapping) or not isinstance(section.get("use"), str):
             continue
@@ -112,7 +114,8 @@ def _policies(document: Mapping[str, Any]) -> Problems:
             yield ("policies", alias), str(error)
 
 
-def _repeated(values: Any, path: Path) -> Problems:
+def repeated(values: Any, path: Path) -> Problems:
+    """Yield the values of a list that stand in it before."""
     seen: set[Any] = {None}
     for index, value in enumerate(values if isinstance(values, list) else []):
         known = alike(value)
@@ -122,10 +125,20 @@ def _repeated(values: Any, path: Path) -> Problems:
 
 
 def _grid(document: Mapping[str, Any]) -> Problems:
+    yield from check_grid(document, AXES, {"model": "models", "policy": "policies"})
+
+
+def check_grid(
+    document: Mapping[str, Any], axes: Iterable[str], sections: Mapping[str, str]
+) -> Problems:
+    """Yield values that stand twice, and aliases that no section has.
+
+    sections: axis of aliases -> the section that they come from.
+    """
     grid = mapping_at(document, "grid")
-    for axis in AXES:
-        yield from _repeated(grid.get(axis), ("grid", axis))
-    for axis, section in (("model", "models"), ("policy", "policies")):
+    for axis in axes:
+        yield from repeated(grid.get(axis), ("grid", axis))
+    for axis, section in sections.items():
         aliases = mapping_at(document, section)
         for index, name in enumerate(list_at(grid, axis)):
             if isinstance(name, str) and aliases and name not in aliases:
@@ -145,7 +158,8 @@ def _scheme_settings(values: Mapping[str, Any]) -> SchemeSettings:
     return SchemeSettings.model_validate(valid)
 
 
-def _quantize(document: Mapping[str, Any]) -> Problems:
+def check_quantize(document: Mapping[str, Any]) -> Problems:
+    """Yield settings that no value of the grid can have, alone or together."""
     settings = _scheme_settings(mapping_at(document, "quantize"))
     schemes = {
         alias: _scheme_settings(section)
@@ -265,17 +279,17 @@ def _measure(document: Mapping[str, Any]) -> Problems:
     for kind, levels in noise.items():
         if kind not in noise_kinds():
             yield ("measure", "noise", kind), unknown_name("noise kind", kind, noise_kinds())
-        yield from _repeated(levels, ("measure", "noise", kind))
-    yield from _repeated(measure.get("distributions"), ("measure", "distributions"))
+        yield from repeated(levels, ("measure", "noise", kind))
+    yield from repeated(measure.get("distributions"), ("measure", "distributions"))
 
 
 _CHECKS: tuple[Callable[[Mapping[str, Any]], Problems], ...] = (
-    _nothing_written,
+    nothing_written,
     _corpus,
-    _models,
-    _policies,
+    check_models,
+    check_policies,
     _grid,
-    _quantize,
+    check_quantize,
     _exclude,
     _count,
     _measure,

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from calibkit.errors import BadInput, RecipeError, nearest
+from calibkit.errors import BadInput, RecipeError
 from calibkit.models.settings import KINDS, settings_from
 from calibkit.policies import make_policy
 from calibkit.recipe.checks import check, kind_of
 from calibkit.recipe.claim_plan import undecidable
 from calibkit.recipe.claims import CLAIMED_AXES, MEASURES, Claim
-from calibkit.recipe.model import AXES, ClaimEntry, ModelSection, PolicySection, RecipeDocument
+from calibkit.recipe.model import (
+    AXES,
+    ClaimEntry,
+    ModelSection,
+    PolicySection,
+    RecipeDocument,
+    keys_of,
+)
+from calibkit.recipe.reading import (
+    STREAM_KEYS,
+    Grammar,
+    lines,
+    says_stream,
+    text_of,
+    validated,
+)
 from calibkit.recipe.recipe import (
     CorpusRef,
     Exclusion,
@@ -24,101 +39,44 @@ from calibkit.recipe.recipe import (
     PolicyChoice,
     Recipe,
 )
-from calibkit.recipe.wording import found, problems_of
 from calibkit.recipe.writers import without_writers
-from calibkit.recipe.yaml_source import MOST_BYTES, Problem, Source, read_source
+from calibkit.recipe.yaml_source import Source, read_source
+
+RECIPE = Grammar(RecipeDocument, check, keys_of)
 
 
 def load_recipe(path: FilePath | str) -> Recipe:
     """Read and check a recipe file.
 
     Raises RecipeError with every problem as ``file:line:column: path: message``, and BadInput for
-    a file that cannot be read.
+    a file that cannot be read. A recipe of a stream is refused by name.
     """
-    file = FilePath(path)
-    return parse_recipe(_text_of(file), str(path))
+    return parse_recipe(text_of(FilePath(path)), str(path))
 
 
 def parse_recipe(text: str, file: str = "recipe.yaml") -> Recipe:
     """Check recipe text; ``file`` is what problems call it. Raises RecipeError."""
     source = read_source(text, file)
-    problems = set(source.problems)
-    document = None
-    if isinstance(source.value, dict):
-        document, more = _validate(source)
-        problems.update(more)
-    elif source.was_read(()):
-        problems.add(source.problem((), f"expected a mapping, found {found(source.value)}"))
-    if problems or document is None:
-        raise RecipeError(_lines(file, problems))
-    recipe = _recipe(document, text)
-    try:
-        next(recipe.cells())
-    except BadInput as error:  # settings that are right one by one but not together
-        raise RecipeError([f"{file}:{_line(source, 'quantize')}: {error}"]) from error
+    if says_stream(source):
+        key = next(key for key in STREAM_KEYS if key in source.value)
+        message = f"this recipe describes a stream; run it with `calibkit stream {file}`"
+        raise RecipeError(lines(file, [source.problem((key,), message)]))
+    recipe = _recipe(validated(source, RECIPE), text)
+    try_schemes(recipe, source)
     lacking = [source.problem(("policies", a), text) for a, text in without_writers(recipe)]
     lacking += [source.problem(("claims", n), text) for n, text in undecidable(recipe)]
     if lacking:
-        raise RecipeError(_lines(file, lacking))
+        raise RecipeError(lines(file, lacking))
     return recipe
 
 
-def _text_of(file: FilePath) -> str:
+def try_schemes(recipe: Recipe, source: Source) -> None:
+    """Raise RecipeError for settings that are right one by one but not together."""
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(MOST_BYTES + 1)
-    except FileNotFoundError:
-        raise BadInput(f"{file}: there is no such recipe{_similar(file)}") from None
-    except OSError as error:
-        raise BadInput(f"{file}: cannot be read: {error.strerror}") from None
-    if len(raw) > MOST_BYTES:
-        message = f"the file is larger than {MOST_BYTES // 1024} KiB; it is no recipe"
-        raise RecipeError([f"{file}:1:1: recipe: {message}"])
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        line = before.count(b"\n") + 1
-        column = len(before.rpartition(b"\n")[2].decode("utf-8-sig")) + 1
-        message = f"byte 0x{raw[error.start]:02X} is not UTF-8; save the file as UTF-8"
-        raise RecipeError([f"{file}:{line}:{column}: recipe: {message}"]) from None
-
-
-def _similar(file: FilePath) -> str:
-    """Return what a missing file was probably meant to be, as the end of a sentence."""
-    folder = file.parent
-    there = sorted(p.name for p in folder.glob("*.yaml")) if folder.is_dir() else []
-    near = nearest(file.name, there)
-    if near is not None:
-        return f"; did you mean {folder / near}?"
-    return f"; {folder} has {', '.join(there)}" if there else ""
-
-
-def _lines(file: str, problems: Iterable[Problem]) -> list[str]:
-    return [f"{file}:{p.line}:{p.column}: {p.path}: {p.message}" for p in sorted(problems)]
-
-
-def _line(source: Source, section: str) -> str:
-    problem = source.problem((section,), "")
-    return f"{problem.line}:{problem.column}"
-
-
-def _validate(source: Source) -> tuple[RecipeDocument | None, set[Problem]]:
-    """Return the validated document, or None, and what is wrong beyond the text itself."""
-    document = None
-    problems: set[Problem] = set()
-    said: set[tuple[str | int, ...]] = set()
-    for path, message in check(source.value):
-        if source.was_read(path):
-            problems.add(source.problem(path, message))
-            said.add(path)
-    try:
-        document = RecipeDocument.model_validate(source.value)
-    except ValidationError as error:
-        for path, message in problems_of(error.errors(), source.value):
-            if source.was_read(path) and path not in said:
-                problems.add(source.problem(path, message))
-    return document, problems
+        next(recipe.cells())
+    except BadInput as error:
+        place = source.problem(("quantize",), "")
+        raise RecipeError([f"{source.file}:{place.line}:{place.column}: {error}"]) from error
 
 
 def _recipe(document: RecipeDocument, text: str) -> Recipe:
@@ -127,8 +85,10 @@ def _recipe(document: RecipeDocument, text: str) -> Recipe:
         name=document.name,
         about=document.about,
         corpus=CorpusRef(corpus.name, corpus.source, corpus.share, corpus.pool, corpus.test),
-        models={alias: _model(alias, section) for alias, section in document.models.items()},
-        policies={alias: _policy(alias, section) for alias, section in document.policies.items()},
+        models={alias: model_choice(alias, section) for alias, section in document.models.items()},
+        policies={
+            alias: policy_choice(alias, section) for alias, section in document.policies.items()
+        },
         quantize=document.quantize,
         schemes=dict(document.schemes),
         grid=Grid(
@@ -192,12 +152,14 @@ def _claim(entry: ClaimEntry) -> Claim:
     )
 
 
-def _model(alias: str, section: ModelSection) -> ModelChoice:
+def model_choice(alias: str, section: ModelSection) -> ModelChoice:
+    """Return the float classifier that an entry of ``models`` names."""
     extra = section.model_extra or {}
     name = kind_of(alias, {"use": section.use} if section.use is not None else {})
     kind = next(known for known in KINDS if known == name)
     return ModelChoice(alias, kind, settings_from(kind, extra), tuple(section.seeds))
 
 
-def _policy(alias: str, section: PolicySection) -> PolicyChoice:
+def policy_choice(alias: str, section: PolicySection) -> PolicyChoice:
+    """Return the policy that an entry of ``policies`` names."""
     return PolicyChoice(alias, section.use, make_policy(section.use, section.model_extra))

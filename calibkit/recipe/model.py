@@ -82,7 +82,7 @@ class Named(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
 
-class CorpusSection(Strict):
+class PlainCorpusSection(Strict):
     """Which documents: a corpus of the store, or where to get it when it is not there yet."""
 
     name: Slug
@@ -91,6 +91,11 @@ class CorpusSection(Strict):
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Deterministic keyed share of every split."""
     pool: Split = "train"
+
+
+class CorpusSection(PlainCorpusSection):
+    """A corpus, and the split of it that is measured on."""
+
     test: Split = "test"
 
 

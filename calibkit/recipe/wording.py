@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -12,11 +12,16 @@ from calibkit.errors import nearest
 from calibkit.recipe.model import keys_of
 from calibkit.recipe.yaml_source import Path
 
+Keys = Callable[[Path], list[str] | None]
+"""Path of a mapping -> the keys that it may have; None where they are free."""
+
 _SLUG = "use small letters, digits, '-' and '_', at most 64, a letter or digit first"
 _ALIAS = "use letters, digits and . _ : / + -, at most 64, a letter or digit first"
 
 
-def problems_of(errors: Iterable[ErrorDetails], document: Any) -> Iterator[tuple[Path, str]]:
+def problems_of(
+    errors: Iterable[ErrorDetails], document: Any, keys: Keys = keys_of
+) -> Iterator[tuple[Path, str]]:
     """Yield (path, message) for every error that pydantic found in ``document``.
 
     A value that may be a word or a mapping is checked as both; only what concerns the form that
@@ -26,7 +31,7 @@ def problems_of(errors: Iterable[ErrorDetails], document: Any) -> Iterator[tuple
         path, branches, is_key = _locate(error, document)
         if branches and not is_key and _in_other_form(error, branches, path, document):
             continue
-        yield path, _message(error, path, is_key)
+        yield path, _message(error, path, is_key, keys)
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
@@ -88,13 +93,13 @@ def _locate(error: ErrorDetails, document: Any) -> tuple[Path, list[str], bool]:
     return path, branches, is_key
 
 
-def _message(error: ErrorDetails, path: Path, is_key: bool) -> str:
+def _message(error: ErrorDetails, path: Path, is_key: bool, keys: Keys) -> str:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     shown = found(value)
     if kind == "missing":
         return "required, but missing"
     if kind == "extra_forbidden":
-        return unknown_key(str(path[-1]), keys_of(path[:-1]) or [])
+        return unknown_key(str(path[-1]), keys(path[:-1]) or [])
     if kind == "literal_error":
         return _literal(path, value, str(context["expected"]), is_key)
     if kind == "string_pattern_mismatch":
