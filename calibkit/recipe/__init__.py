@@ -3,6 +3,7 @@
 from calibkit.recipe.claims import Claim
 from calibkit.recipe.dump import dump_recipe
 from calibkit.recipe.load import load_recipe, parse_recipe
+from calibkit.recipe.load_stream import is_stream, load_stream_recipe, parse_stream_recipe
 from calibkit.recipe.recipe import (
     CorpusRef,
     Exclusion,
@@ -13,7 +14,8 @@ from calibkit.recipe.recipe import (
     PolicyChoice,
     Recipe,
 )
-from calibkit.recipe.schema import recipe_schema
+from calibkit.recipe.schema import recipe_schema, stream_recipe_schema
+from calibkit.recipe.streams import MethodChoice, Phase, Stream, StreamRecipe, TrajectoryPoint
 
 __all__ = [
     "Claim",
@@ -22,11 +24,20 @@ __all__ = [
     "Grid",
     "GridPoint",
     "Measure",
+    "MethodChoice",
     "ModelChoice",
+    "Phase",
     "PolicyChoice",
     "Recipe",
+    "Stream",
+    "StreamRecipe",
+    "TrajectoryPoint",
     "dump_recipe",
+    "is_stream",
     "load_recipe",
+    "load_stream_recipe",
     "parse_recipe",
+    "parse_stream_recipe",
     "recipe_schema",
+    "stream_recipe_schema",
 ]

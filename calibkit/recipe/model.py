@@ -45,7 +45,7 @@ def _level(value: Any) -> Any:
     return value
 
 
-def _whole(value: Any) -> Any:
+def whole_number(value: Any) -> Any:
     """Keep what is equal to 1 without being the whole number from passing for it."""
     return value if type(value) is int else None
 
@@ -54,7 +54,8 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-def _pair(value: Any) -> Any:
+def pair(value: Any) -> Any:
+    """Keep a list of two values."""
     if isinstance(value, list) and len(value) == 2:
         return value
     raise PydanticCustomError("pair", "expected two values, [A, B]")
@@ -164,8 +165,8 @@ class MeasureSection(Strict):
     under each float model of the grid as well. They change no result."""
 
 
-TextPair = Annotated[list[str], Field(min_length=2, max_length=2), BeforeValidator(_pair)]
-NumberPair = Annotated[list[int], Field(min_length=2, max_length=2), BeforeValidator(_pair)]
+TextPair = Annotated[list[str], Field(min_length=2, max_length=2), BeforeValidator(pair)]
+NumberPair = Annotated[list[int], Field(min_length=2, max_length=2), BeforeValidator(pair)]
 Amount = Annotated[float, Field(ge=0, le=1_000_000)]
 Margin = Annotated[float, Field(gt=0, le=1_000_000)]
 
@@ -217,7 +218,7 @@ class ClaimEntry(Strict):
 class RecipeDocument(Strict):
     """A whole recipe."""
 
-    calibkit: Annotated[Literal[1], BeforeValidator(_whole)]
+    calibkit: Annotated[Literal[1], BeforeValidator(whole_number)]
     """Version of the recipe format."""
     name: Slug
     about: Line = ""
