@@ -25,30 +25,34 @@ ROWS_AT_ONCE = 20_000
 """So many rows are in a note at most."""
 
 _PLANNED = "SELECT plan_key FROM recipe_cells JOIN carried_recipes USING (recipe_id)"
+_GONE = "SELECT trajectory_id FROM stream_trajectories JOIN carried_recipes USING (recipe_id)"
 _OF_CELLS = "SELECT {} FROM carried_cells"
-_REQUESTS = "SELECT request_key FROM subset_requests WHERE subset_id IN (" + (
-    _OF_CELLS.format("subset_id") + ")"
-)
+_SUBSETS = _OF_CELLS.format("subset_id") + " UNION SELECT subset_id FROM carried_steps"
+_MODELS = _OF_CELLS.format("model_id") + " UNION SELECT model_id FROM carried_steps"
+_REQUESTS = f"SELECT request_key FROM subset_requests WHERE subset_id IN ({_SUBSETS})"
 
 CARRIED: dict[str, str] = {
     "runs": "recipe_id IN (FROM carried_recipes) OR run_id IN (FROM carried_runs)",
     "recipe_noises": "recipe_id IN (FROM carried_recipes)",
     "recipe_cells": "recipe_id IN (FROM carried_recipes)",
+    "stream_trajectories": "recipe_id IN (FROM carried_recipes)",
+    "stream_phases": "stream_id IN (SELECT stream_id FROM stream_trajectories"
+    " JOIN carried_recipes USING (recipe_id))",
     "plan_cells": f"plan_key IN ({_PLANNED})",
-    "models": f"model_id IN ({_OF_CELLS.format('model_id')}"
+    "models": f"model_id IN ({_MODELS}"
     f" UNION SELECT model_id FROM subset_requests WHERE request_key IN ({_REQUESTS}))",
     "test_sets": f"test_id IN ({_OF_CELLS.format('test_id')})",
     "noise_sets": f"test_id IN ({_OF_CELLS.format('test_id')})",
-    "subsets": f"subset_id IN ({_OF_CELLS.format('subset_id')})",
-    "subset_requests": f"subset_id IN ({_OF_CELLS.format('subset_id')})",
-    "subset_documents": f"subset_id IN ({_OF_CELLS.format('subset_id')})",
-    "subset_profiles": f"subset_id IN ({_OF_CELLS.format('subset_id')})",
-    "subset_cards": f"subset_id IN ({_OF_CELLS.format('subset_id')})",
+    "subsets": f"subset_id IN ({_SUBSETS})",
+    "subset_requests": f"subset_id IN ({_SUBSETS})",
+    "subset_documents": f"subset_id IN ({_SUBSETS})",
+    "subset_profiles": f"subset_id IN ({_SUBSETS})",
+    "subset_cards": f"subset_id IN ({_SUBSETS})",
     "synthetic_documents": f"request_key IN ({_REQUESTS})",
     "documents": f"split = '{SYNTHETIC}' AND (corpus_id, doc_id) IN (SELECT corpus_id, doc_id"
     f" FROM synthetic_documents WHERE request_key IN ({_REQUESTS}))",
 }
-"""Table -> which of its rows go along. What was measured of cells is in fragments already."""
+"""Table -> which of its rows go along. What was measured is in fragments already."""
 
 
 def write_notes(store: Store, recipe_id: str) -> list[Path]:
@@ -71,7 +75,7 @@ def write_notes(store: Store, recipe_id: str) -> list[Path]:
 
 
 def _find(con: duckdb.DuckDBPyConnection, recipe_id: str) -> None:
-    """Fill temporary tables: recipes, their cells, the runs that measured these.
+    """Fill temporary tables: recipes, their cells and steps, the runs that measured these.
 
     A run comes with all of its recipe: the latest run of a name decides which version views show,
     and they must not show one whose plan was left behind.
@@ -83,7 +87,12 @@ def _find(con: duckdb.DuckDBPyConnection, recipe_id: str) -> None:
             f" JOIN plan_cells USING (cell_id) WHERE plan_key IN ({_PLANNED})"
         )
         con.execute(
+            "CREATE OR REPLACE TEMP TABLE carried_steps AS SELECT * FROM stream_steps"
+            f" WHERE trajectory_id IN ({_GONE})"
+        )
+        con.execute(
             "CREATE OR REPLACE TEMP TABLE carried_runs AS SELECT run_id FROM carried_cells"
+            " UNION SELECT run_id FROM carried_steps"
             " UNION SELECT run_id FROM evaluations SEMI JOIN carried_cells USING (cell_id)"
             " UNION SELECT run_id FROM baseline_evaluations"
             " SEMI JOIN carried_cells USING (model_id)"

@@ -22,6 +22,10 @@ _COMPARED_TABLES = {
     "noise_sets",
     "plan_cells",
     "predictions",
+    "stream_documents",
+    "stream_evaluations",
+    "stream_phases",
+    "stream_steps",
     "subset_documents",
     "subset_profiles",
     "subset_requests",
@@ -31,6 +35,8 @@ _COMPARED_TABLES = {
 # named or asked for.
 _NEVER_COMPARED = {
     "seconds",
+    "seconds_model",
+    "seconds_subset",
     "stages",
     "peak_mb",
     "host",

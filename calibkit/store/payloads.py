@@ -21,7 +21,7 @@ from calibkit.store.files import disk_told
 from calibkit.store.rows import TableShape, plain, table_shapes
 
 FRAGMENT_VERSION = 1
-KINDS = ("cell", "baseline", "failure", "note")
+KINDS = ("cell", "baseline", "failure", "note", "stream")
 SYNTHETIC = "synthetic"
 """The only split whose documents travel: those of a corpus come in by ingest, whole."""
 

@@ -372,6 +372,107 @@ CREATE TABLE IF NOT EXISTS conflicts (
     seen_at    TIMESTAMP
 );
 
+-- ------------------------------------------------------------------------------------ streams
+
+-- A trajectory is one float model, quantized, with its first subset, gone through all batches of a
+-- stream by one method. Step 0 is before any batch; step n is after the n-th.
+
+CREATE TABLE IF NOT EXISTS stream_phases (
+    stream_id  VARCHAR,
+    phase      INTEGER,
+    name       VARCHAR NOT NULL,
+    batches    INTEGER NOT NULL,
+    corpus     VARCHAR,
+    noise_kind VARCHAR,
+    noise      DOUBLE,
+    labels     JSON,
+    between_   JSON,
+    documents  INTEGER,
+    PRIMARY KEY (stream_id, phase),
+    CHECK ((noise_kind = 'none') = (noise = 0))
+);
+
+CREATE TABLE IF NOT EXISTS stream_trajectories (
+    recipe_id     VARCHAR,
+    trajectory_id VARCHAR,
+    stream_id     VARCHAR NOT NULL,
+    recipe        VARCHAR,
+    ordinal       INTEGER,
+    corpus        VARCHAR,
+    model         VARCHAR,
+    model_kind    VARCHAR,
+    model_seed    BIGINT,
+    method        VARCHAR,
+    subset_update VARCHAR,
+    model_update  VARCHAR,
+    params        JSON,
+    policy        VARCHAR,
+    policy_kind   VARCHAR,
+    size          INTEGER,
+    seed          BIGINT,
+    bits          INTEGER,
+    preset        VARCHAR,
+    scheme_id     VARCHAR,
+    PRIMARY KEY (recipe_id, trajectory_id, model, method, policy, preset) -- as in recipe_cells
+);
+
+CREATE TABLE IF NOT EXISTS stream_steps (
+    trajectory_id    VARCHAR,
+    step             INTEGER,
+    phase            INTEGER,
+    documents        INTEGER,
+    subset_id        VARCHAR,
+    parent_subset_id VARCHAR,
+    subset_documents INTEGER,
+    came             INTEGER,
+    gone             INTEGER,
+    flips            BIGINT,
+    flip_share       DOUBLE,
+    refused          VARCHAR,
+    objective_before DOUBLE,
+    objective_after  DOUBLE,
+    macs_subset      BIGINT,
+    macs_model       BIGINT,
+    seconds_subset   DOUBLE,
+    seconds_model    DOUBLE,
+    peak_mb          DOUBLE,
+    model_bytes      BIGINT,
+    model_id         VARCHAR,
+    run_id           VARCHAR,
+    host             VARCHAR,
+    measured_at      TIMESTAMP,
+    PRIMARY KEY (trajectory_id, step),
+    CHECK ((step = 0) = (phase IS NULL))
+);
+
+CREATE TABLE IF NOT EXISTS stream_evaluations (
+    trajectory_id        VARCHAR,
+    step                 INTEGER,
+    phase                INTEGER,
+    documents            INTEGER,
+    accuracy             DOUBLE,
+    macro_f1             DOUBLE,
+    worst_label_accuracy DOUBLE,
+    nll                  DOUBLE,
+    mean_abs_h           DOUBLE,
+    flags                VARCHAR,
+    float_accuracy       DOUBLE,
+    float_nll            DOUBLE,
+    PRIMARY KEY (trajectory_id, step, phase)
+);
+
+CREATE TABLE IF NOT EXISTS stream_documents (
+    trajectory_id VARCHAR,
+    step          INTEGER,
+    doc_id        VARCHAR,
+    event         VARCHAR CHECK (event IN ('came', 'left')),
+    corpus_id     VARCHAR,
+    phase         INTEGER,
+    label         VARCHAR,
+    misses        INTEGER,
+    PRIMARY KEY (trajectory_id, step, doc_id, event)
+);
+
 -- ------------------------------------------------------------- what the views are made from
 
 -- A recipe name stands for its latest version: the recipe_id of its latest run.
@@ -853,13 +954,192 @@ LEFT JOIN present
 LEFT JOIN failing
        ON failing.recipe_id = planned.recipe_id AND failing.plan_key = planned.plan_key;
 
+-- Planned trajectories of the latest recipes, and how far they have come.
+CREATE OR REPLACE VIEW core.stream_ends AS
+SELECT *, last_step - batches + 1 AS first_step
+FROM (
+    SELECT *,
+           (sum(batches) OVER (PARTITION BY stream_id ORDER BY phase))::INTEGER AS last_step,
+           (sum(batches) OVER (PARTITION BY stream_id))::INTEGER AS steps,
+           max(phase) OVER (PARTITION BY stream_id) AS last_phase
+    FROM stream_phases
+);
+
+CREATE OR REPLACE VIEW core.stream_state AS
+WITH planned AS (
+    SELECT stream_id, any_value(steps) AS steps FROM core.stream_ends GROUP BY stream_id
+),
+gone_through AS (
+    SELECT trajectory_id, count(*)::INTEGER AS present, max(step) AS last_measured
+    FROM stream_steps
+    GROUP BY trajectory_id
+),
+failing AS (
+    SELECT recipe_id, plan_key AS trajectory_id, count(*) AS attempts,
+           arg_max(failure_id, (failed_at, failure_id)) AS failure_id
+    FROM failures
+    GROUP BY ALL
+)
+SELECT t.* REPLACE (latest.recipe AS recipe), planned.steps,
+       coalesce(through.last_measured, 0) AS steps_done, through.present IS NOT NULL AS is_begun,
+       coalesce(through.present, 0) > planned.steps AS is_done,
+       failing.failure_id, failing.attempts
+FROM stream_trajectories AS t
+JOIN core.latest_recipes AS latest ON latest.recipe_id = t.recipe_id
+JOIN planned ON planned.stream_id = t.stream_id
+LEFT JOIN gone_through AS through ON through.trajectory_id = t.trajectory_id
+LEFT JOIN failing
+       ON failing.recipe_id = t.recipe_id AND failing.trajectory_id = t.trajectory_id;
+
+CREATE OR REPLACE VIEW stream_results AS
+SELECT t.corpus, t.recipe, t.model, t.model_kind, t.model_seed, t.method, t.subset_update,
+       t.model_update, t.policy, t.policy_kind, t.size, t.seed, t.bits, t.preset, t.scheme_id,
+       e.step, e.phase, ends.name AS phase_name,
+       e.step BETWEEN ends.first_step AND ends.last_step AS is_current,
+       e.accuracy,
+       e.float_accuracy,
+       e.float_accuracy - e.accuracy AS accuracy_drop,
+       e.macro_f1, e.worst_label_accuracy, e.nll, e.float_nll, e.mean_abs_h,
+       coalesce(e.flags, '') AS flags,
+       ends.noise_kind, ends.noise, e.documents, steps.subset_id, t.trajectory_id
+FROM core.stream_state AS t
+JOIN stream_evaluations AS e ON e.trajectory_id = t.trajectory_id
+JOIN core.stream_ends AS ends ON ends.stream_id = t.stream_id AND ends.phase = e.phase
+LEFT JOIN stream_steps AS steps
+       ON steps.trajectory_id = e.trajectory_id AND steps.step = e.step
+ORDER BY t.recipe, t.ordinal, e.step, e.phase;
+
+CREATE OR REPLACE VIEW stream_updates AS
+SELECT t.corpus, t.recipe, t.model, t.model_kind, t.model_seed, t.method, t.subset_update,
+       t.model_update, t.policy, t.policy_kind, t.size, t.seed, t.bits, t.preset, t.scheme_id,
+       s.step, s.phase, ends.name AS phase_name, s.documents, s.subset_documents, s.came, s.gone,
+       s.flips, s.flip_share, coalesce(s.refused, '') AS refused, s.objective_before,
+       s.objective_after, s.macs_subset, s.macs_model, s.seconds_subset, s.seconds_model,
+       s.peak_mb, s.model_bytes, s.subset_id, s.parent_subset_id, s.model_id, s.host, s.run_id,
+       s.measured_at, t.trajectory_id
+FROM core.stream_state AS t
+JOIN stream_steps AS s ON s.trajectory_id = t.trajectory_id
+LEFT JOIN core.stream_ends AS ends ON ends.stream_id = t.stream_id AND ends.phase = s.phase
+ORDER BY t.recipe, t.ordinal, s.step;
+
+-- Lopez-Paz and Ranzato (2017), Chaudhry et al. (2018), with step 0 as the state before any task.
+-- A trajectory that has not gone through all batches has no row: its last step is not the last.
+CREATE OR REPLACE VIEW stream_forgetting AS
+WITH whole AS (
+    SELECT DISTINCT trajectory_id, stream_id, steps FROM core.stream_state WHERE is_done
+),
+of_phase AS (  -- one row per trajectory and phase: its accuracy at the steps that count
+    SELECT whole.trajectory_id, ends.phase, ends.last_phase,
+           max(e.accuracy) FILTER (e.step = whole.steps)         AS final,
+           max(e.float_accuracy) FILTER (e.step = whole.steps)   AS final_float,
+           max(e.nll) FILTER (e.step = whole.steps)              AS final_nll,
+           max(e.accuracy) FILTER (e.step = ends.last_step)      AS at_its_end,
+           max(e.accuracy) FILTER (e.step = ends.first_step - 1) AS before_it,
+           max(e.accuracy) FILTER (e.step = 0)                   AS at_start,
+           max(e.accuracy) FILTER (e.step < whole.steps)         AS best
+    FROM whole
+    JOIN core.stream_ends AS ends ON ends.stream_id = whole.stream_id
+    JOIN stream_evaluations AS e
+      ON e.trajectory_id = whole.trajectory_id AND e.phase = ends.phase
+    GROUP BY ALL
+),
+accuracies AS (
+    SELECT trajectory_id,
+           avg(final ORDER BY phase)       AS final_accuracy,
+           avg(final_float ORDER BY phase) AS final_float_accuracy,
+           avg(final_nll ORDER BY phase)   AS final_nll,
+           avg(final - at_its_end ORDER BY phase) FILTER (phase < last_phase) AS backward_transfer,
+           avg(best - final ORDER BY phase) FILTER (phase < last_phase)       AS forgetting,
+           avg(before_it - at_start ORDER BY phase) FILTER (phase > 0)        AS forward_transfer
+    FROM of_phase
+    GROUP BY trajectory_id
+),
+online AS (
+    SELECT whole.trajectory_id,
+           avg(e.accuracy ORDER BY e.step)       AS online_accuracy,
+           avg(e.float_accuracy ORDER BY e.step) AS online_float_accuracy,
+           avg(e.nll ORDER BY e.step)            AS online_nll
+    FROM whole
+    JOIN stream_steps AS s ON s.trajectory_id = whole.trajectory_id
+    JOIN stream_evaluations AS e
+      ON e.trajectory_id = s.trajectory_id AND e.step = s.step AND e.phase = s.phase
+    GROUP BY ALL
+),
+costs AS (  -- of the updates alone: step 0 is the same for every method
+    SELECT trajectory_id,
+           sum(flips)::BIGINT       AS flips,
+           sum(macs_subset)::BIGINT AS macs_subset,
+           sum(macs_model)::BIGINT  AS macs_model,
+           sum(coalesce(seconds_subset, 0) + coalesce(seconds_model, 0) ORDER BY step) AS seconds,
+           max(peak_mb)             AS peak_mb,
+           max(model_bytes)         AS model_bytes
+    FROM stream_steps
+    WHERE step > 0
+    GROUP BY trajectory_id
+)
+SELECT t.corpus, t.recipe, t.model, t.model_kind, t.model_seed, t.method, t.subset_update,
+       t.model_update, t.policy, t.policy_kind, t.size, t.seed, t.bits, t.preset, t.scheme_id,
+       t.steps, a.final_accuracy, o.online_accuracy, a.final_float_accuracy,
+       o.online_float_accuracy, a.final_nll, o.online_nll, a.backward_transfer, a.forgetting,
+       a.forward_transfer, c.flips, c.macs_subset + c.macs_model AS macs, c.macs_subset,
+       c.macs_model, c.seconds, c.peak_mb, c.model_bytes, t.trajectory_id
+FROM core.stream_state AS t
+JOIN accuracies AS a ON a.trajectory_id = t.trajectory_id
+JOIN online AS o ON o.trajectory_id = t.trajectory_id
+LEFT JOIN costs AS c ON c.trajectory_id = t.trajectory_id
+WHERE t.is_done
+ORDER BY t.recipe, t.ordinal;
+
+-- A stay of a document begins with 'came' and ends with the 'left' that follows.
+CREATE OR REPLACE VIEW subset_lineage AS
+WITH stays AS (
+    SELECT trajectory_id, doc_id, corpus_id, event, step AS came_at, phase AS came_phase, label,
+           misses AS misses_when_it_came,
+           lead(step) OVER events AS left_at, lead(misses) OVER events AS misses_when_it_left
+    FROM stream_documents
+    WINDOW events AS (PARTITION BY trajectory_id, doc_id ORDER BY step, event DESC)
+)
+SELECT t.corpus, t.recipe, t.model, t.model_kind, t.model_seed, t.method, t.subset_update,
+       t.model_update, t.policy, t.policy_kind, t.size, t.seed, t.bits, t.preset, t.scheme_id,
+       stays.doc_id, stays.label, stays.came_at, stays.came_phase, ends.name AS came_phase_name,
+       stays.left_at,
+       coalesce(stays.left_at, t.steps_done + 1) - stays.came_at AS steps_stayed,
+       stays.misses_when_it_came, stays.misses_when_it_left, came.subset_id,
+       came.subset_documents, stays.corpus_id, t.trajectory_id
+FROM core.stream_state AS t
+JOIN stays ON stays.trajectory_id = t.trajectory_id AND stays.event = 'came'
+LEFT JOIN stream_steps AS came
+       ON came.trajectory_id = stays.trajectory_id AND came.step = stays.came_at
+LEFT JOIN core.stream_ends AS ends
+       ON ends.stream_id = t.stream_id AND ends.phase = stays.came_phase
+ORDER BY t.recipe, t.ordinal, stays.came_at, stays.doc_id;
+
+CREATE OR REPLACE VIEW stream_progress AS
+SELECT t.corpus, t.recipe, t.model, t.model_kind, t.model_seed, t.method, t.subset_update,
+       t.model_update, t.policy, t.policy_kind, t.size, t.seed, t.bits, t.preset, t.scheme_id,
+       CASE WHEN t.is_done THEN 'done'
+            WHEN t.failure_id IS NOT NULL THEN 'failed'
+            WHEN t.is_begun THEN 'begun'
+            ELSE 'missing' END AS state,
+       t.steps_done, t.steps, f.stage, f.error_type, f.message,
+       CASE WHEN f.failure_id IS NOT NULL THEN t.attempts END AS attempts, f.failed_at, f.host,
+       f.run_id, t.trajectory_id
+FROM core.stream_state AS t
+LEFT JOIN failures AS f ON f.failure_id = t.failure_id AND NOT t.is_done
+ORDER BY t.recipe, t.ordinal;
+
 CREATE OR REPLACE VIEW progress AS
+WITH units AS (
+    SELECT recipe, is_done, failure_id FROM core.state
+    UNION ALL
+    SELECT recipe, is_done, failure_id FROM core.stream_state
+)
 SELECT recipe,
        count(*)                                                         AS planned,
        count(*) FILTER (WHERE is_done)                                  AS done,
        count(*) FILTER (WHERE NOT is_done AND failure_id IS NOT NULL)   AS failed,
        count(*) FILTER (WHERE NOT is_done AND failure_id IS NULL)       AS missing
-FROM core.state
+FROM units
 GROUP BY recipe
 ORDER BY recipe;
 
@@ -918,7 +1198,7 @@ COMMENT ON TABLE test_sets IS
 COMMENT ON TABLE noise_sets IS
     'One row per corrupted test set and vocabulary: what the nominal noise level became.';
 COMMENT ON TABLE runs IS
-    'One row per invocation of evaluate: recipe text, command, host, git commit, versions.';
+    'One row per invocation of evaluate or stream: recipe text, command, host, git commit, versions.';
 COMMENT ON TABLE recipe_cells IS
     'The planned cells of each recipe version, with the recipe''s own names.';
 COMMENT ON TABLE recipe_noises IS 'The noise levels of each recipe version.';
@@ -937,7 +1217,17 @@ COMMENT ON TABLE predictions IS
 COMMENT ON TABLE distributions IS
     'One row per cell, quantity (weights, activations, token-nll), site and pair of samples: how far the second is from the first.';
 COMMENT ON TABLE failures IS
-    'One row per failed attempt at a planned cell. The ones that still matter are in the view failed.';
+    'One row per failed attempt at a planned cell or trajectory (plan_key is its trajectory_id). The ones that still matter are in the views failed and stream_progress.';
+COMMENT ON TABLE stream_phases IS
+    'One row per phase of a stream, counted from 0: its batches, and what its documents are: corpus (NULL = the recipe''s own), noise, label weights (JSON; NULL = as they come), quantiles of a column between which they lie (between_, JSON); documents = size of its hold-out.';
+COMMENT ON TABLE stream_trajectories IS
+    'The planned trajectories of each version of a stream recipe, with the recipe''s own names. trajectory_id is the hash of all inputs.';
+COMMENT ON TABLE stream_steps IS
+    'One row per trajectory and step (0 = before any batch): the subset and what became of it, the update of the model and its cost. Shown by the view stream_updates.';
+COMMENT ON TABLE stream_evaluations IS
+    'One row per trajectory, step and phase: measured on that phase''s hold-out after that step, all fractions in [0, 1]. Shown by the view stream_results.';
+COMMENT ON TABLE stream_documents IS
+    'One row per document that came into the subset of a trajectory at a step, or left it; phase = that of the batch it came with (NULL: it was in the first subset). Shown by the view subset_lineage.';
 COMMENT ON TABLE conflicts IS
     'One row per measurement that came back different for the same key: evidence of non-determinism. The first one was kept.';
 COMMENT ON VIEW core.latest_recipes IS 'Internal: the latest version of each recipe name.';
@@ -958,6 +1248,10 @@ COMMENT ON VIEW core.cards IS
 COMMENT ON VIEW core.cell_cards IS
     'Internal: the cards of the subsets of cells, under the cells'' own float models.';
 COMMENT ON VIEW core.state IS 'Internal: planned cells with whether they are done or failed.';
+COMMENT ON VIEW core.stream_ends IS
+    'Internal: phases of streams with their first and last step, and how many steps there are.';
+COMMENT ON VIEW core.stream_state IS
+    'Internal: planned trajectories of the latest recipe versions and how far they have come.';
 COMMENT ON MACRO TABLE compare IS
     'compare(a, b): one row per (corpus, recipe, model, size, bits, rounding, scheme_id, noise_kind, noise): how much better policy a is than policy b (aliases of a recipe). Pairs share model_seed and seed; gain = mean of accuracy(a) - accuracy(b) over draws, positive = a is better; sd over draws; draws = distinct sets of compared subsets (seeds that gave the same subsets count once; a draw is first averaged over its float models); wins = pairs with a better; pairs = distinct pairs; ci_low, ci_high = 95 % Student t over draws, NULL when draws < 2.';
 
@@ -1357,13 +1651,267 @@ COMMENT ON COLUMN card_vs_drop.subset_id IS
     'Hash of the ordered calibration documents; `calibkit show` takes it.';
 COMMENT ON COLUMN card_vs_drop.model_id IS 'Hash of the float model''s weights.';
 
+COMMENT ON VIEW stream_results IS
+    'One row per (recipe, model, model_seed, method, policy, size, seed, bits, preset, step, phase) of the latest version of each stream recipe: after every batch, accuracy on the hold-out of every phase. Step 0 is before any batch. Hold-outs are the same for all draws and methods. Fractions in [0, 1]; drops are positive when worse.';
+COMMENT ON COLUMN stream_results.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN stream_results.recipe IS
+    'Name of the stream recipe; its latest version is shown.';
+COMMENT ON COLUMN stream_results.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN stream_results.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN stream_results.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN stream_results.method IS 'The recipe''s alias of the method.';
+COMMENT ON COLUMN stream_results.subset_update IS
+    'How the subset follows the stream: frozen, fifo, reservoir, herding, range-cover, miss-pmf or everything.';
+COMMENT ON COLUMN stream_results.model_update IS
+    'How the quantized model is updated: frozen, ranges, gpfq, greedy-flips, learned-flips, random-flips, recalibrate or fine-tune.';
+COMMENT ON COLUMN stream_results.policy IS
+    'The recipe''s alias of the policy that chose the first subset.';
+COMMENT ON COLUMN stream_results.policy_kind IS 'Registry name of that policy.';
+COMMENT ON COLUMN stream_results.size IS
+    'Documents that the subset may have (count); `everything` has no such limit.';
+COMMENT ON COLUMN stream_results.seed IS
+    'Seed of the draw: of the first subset and of the batches.';
+COMMENT ON COLUMN stream_results.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN stream_results.preset IS 'Quantization preset that the scheme starts from.';
+COMMENT ON COLUMN stream_results.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN stream_results.step IS 'Batches gone through; 0 = before any.';
+COMMENT ON COLUMN stream_results.phase IS 'Phase whose hold-out was measured, counted from 0.';
+COMMENT ON COLUMN stream_results.phase_name IS 'Its name in the recipe.';
+COMMENT ON COLUMN stream_results.is_current IS
+    'Whether the step''s batch was of this phase; never at step 0.';
+COMMENT ON COLUMN stream_results.accuracy IS
+    'Fraction of the hold-out classified correctly, in [0, 1]; higher is better.';
+COMMENT ON COLUMN stream_results.float_accuracy IS
+    'Accuracy of the float model on the same documents, in [0, 1].';
+COMMENT ON COLUMN stream_results.accuracy_drop IS
+    'float_accuracy - accuracy; positive = the quantized model is worse.';
+COMMENT ON COLUMN stream_results.macro_f1 IS
+    'Unweighted mean of the labels'' F1, in [0, 1]; higher is better.';
+COMMENT ON COLUMN stream_results.worst_label_accuracy IS
+    'Lowest accuracy among the labels of the hold-out, in [0, 1].';
+COMMENT ON COLUMN stream_results.nll IS
+    'Mean negative log-likelihood per document: of the true label (discriminative), of the text with its true label (generative), in nats; lower is better.';
+COMMENT ON COLUMN stream_results.float_nll IS
+    'nll of the float model on the same documents, in nats.';
+COMMENT ON COLUMN stream_results.mean_abs_h IS
+    'Mean |h| of the LSTM''s hidden state over real tokens; 0 = the LSTM is dead.';
+COMMENT ON COLUMN stream_results.flags IS
+    'What to be wary of in this row (comma-separated names); empty = nothing.';
+COMMENT ON COLUMN stream_results.noise_kind IS 'Kind of noise of the phase; none = clean.';
+COMMENT ON COLUMN stream_results.noise IS
+    'Its nominal level, fraction of eligible characters in [0, 1]; 0 = clean.';
+COMMENT ON COLUMN stream_results.documents IS 'Documents of the hold-out (count).';
+COMMENT ON COLUMN stream_results.subset_id IS
+    'Hash of the ordered calibration documents after this step.';
+COMMENT ON COLUMN stream_results.trajectory_id IS
+    'Hash of all inputs of the trajectory; equal ones share it.';
+
+COMMENT ON VIEW stream_updates IS
+    'One row per trajectory of the latest stream recipes and step: what became of the subset and of the model, and what that cost. Step 0 is the calibration before any batch, the same for every method. Multiply-adds are counted from shapes and tokens, not timed; measuring on hold-outs is in none of the costs.';
+COMMENT ON COLUMN stream_updates.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN stream_updates.recipe IS
+    'Name of the stream recipe; its latest version is shown.';
+COMMENT ON COLUMN stream_updates.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN stream_updates.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN stream_updates.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN stream_updates.method IS 'The recipe''s alias of the method.';
+COMMENT ON COLUMN stream_updates.subset_update IS
+    'How the subset follows the stream: frozen, fifo, reservoir, herding, range-cover, miss-pmf or everything.';
+COMMENT ON COLUMN stream_updates.model_update IS
+    'How the quantized model is updated: frozen, ranges, gpfq, greedy-flips, learned-flips, random-flips, recalibrate or fine-tune.';
+COMMENT ON COLUMN stream_updates.policy IS
+    'The recipe''s alias of the policy that chose the first subset.';
+COMMENT ON COLUMN stream_updates.policy_kind IS 'Registry name of that policy.';
+COMMENT ON COLUMN stream_updates.size IS
+    'Documents that the subset may have (count); `everything` has no such limit.';
+COMMENT ON COLUMN stream_updates.seed IS
+    'Seed of the draw: of the first subset and of the batches.';
+COMMENT ON COLUMN stream_updates.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN stream_updates.preset IS 'Quantization preset that the scheme starts from.';
+COMMENT ON COLUMN stream_updates.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN stream_updates.step IS 'Batches gone through; 0 = before any.';
+COMMENT ON COLUMN stream_updates.phase IS 'Phase of the batch, counted from 0; NULL at step 0.';
+COMMENT ON COLUMN stream_updates.phase_name IS 'Its name in the recipe.';
+COMMENT ON COLUMN stream_updates.documents IS 'Documents of the batch (count).';
+COMMENT ON COLUMN stream_updates.subset_documents IS
+    'Documents of the subset after the step (count).';
+COMMENT ON COLUMN stream_updates.came IS 'Documents that came into the subset (count).';
+COMMENT ON COLUMN stream_updates.gone IS 'Documents that left it (count).';
+COMMENT ON COLUMN stream_updates.flips IS
+    'Integer codes of weights that the update changed (count).';
+COMMENT ON COLUMN stream_updates.flip_share IS
+    'The same as a share of the codes that it might change, in [0, 1].';
+COMMENT ON COLUMN stream_updates.refused IS
+    'Sites whose codes were kept since the objective would have got worse (comma-separated); empty = none.';
+COMMENT ON COLUMN stream_updates.objective_before IS
+    'Reconstruction error of the sites on the subset before the codes changed: sum of squares of (quantized - float weights) times their inputs; NULL where the update looks at none.';
+COMMENT ON COLUMN stream_updates.objective_after IS 'The same afterwards; lower is better.';
+COMMENT ON COLUMN stream_updates.macs_subset IS 'Multiply-adds of the subset''s update (count).';
+COMMENT ON COLUMN stream_updates.macs_model IS 'Multiply-adds of the model''s update (count).';
+COMMENT ON COLUMN stream_updates.seconds_subset IS 'Wall time of the subset''s update (seconds).';
+COMMENT ON COLUMN stream_updates.seconds_model IS 'Wall time of the model''s update (seconds).';
+COMMENT ON COLUMN stream_updates.peak_mb IS 'Peak memory of the process (MB).';
+COMMENT ON COLUMN stream_updates.model_bytes IS
+    'What a device stores of the model: packed codes, scales, biases (bytes).';
+COMMENT ON COLUMN stream_updates.subset_id IS
+    'Hash of the ordered calibration documents after this step.';
+COMMENT ON COLUMN stream_updates.parent_subset_id IS 'The same before the step; NULL at step 0.';
+COMMENT ON COLUMN stream_updates.model_id IS
+    'Hash of the float model''s weights; NULL where it was not recorded.';
+COMMENT ON COLUMN stream_updates.host IS 'Machine that did it.';
+COMMENT ON COLUMN stream_updates.run_id IS 'Run that did it.';
+COMMENT ON COLUMN stream_updates.measured_at IS 'When it was done (UTC).';
+COMMENT ON COLUMN stream_updates.trajectory_id IS
+    'Hash of all inputs of the trajectory; equal ones share it.';
+
+COMMENT ON VIEW stream_forgetting IS
+    'One row per trajectory of the latest stream recipes that has gone through all batches: what A[t, p], the accuracy on the hold-out of phase p after step t, comes to. Lopez-Paz and Ranzato (2017) and Chaudhry et al. (2018), with step 0 as the state before anything was learnt. Costs are those of all updates together, without step 0.';
+COMMENT ON COLUMN stream_forgetting.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN stream_forgetting.recipe IS
+    'Name of the stream recipe; its latest version is shown.';
+COMMENT ON COLUMN stream_forgetting.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN stream_forgetting.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN stream_forgetting.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN stream_forgetting.method IS 'The recipe''s alias of the method.';
+COMMENT ON COLUMN stream_forgetting.subset_update IS
+    'How the subset follows the stream: frozen, fifo, reservoir, herding, range-cover, miss-pmf or everything.';
+COMMENT ON COLUMN stream_forgetting.model_update IS
+    'How the quantized model is updated: frozen, ranges, gpfq, greedy-flips, learned-flips, random-flips, recalibrate or fine-tune.';
+COMMENT ON COLUMN stream_forgetting.policy IS
+    'The recipe''s alias of the policy that chose the first subset.';
+COMMENT ON COLUMN stream_forgetting.policy_kind IS 'Registry name of that policy.';
+COMMENT ON COLUMN stream_forgetting.size IS
+    'Documents that the subset may have (count); `everything` has no such limit.';
+COMMENT ON COLUMN stream_forgetting.seed IS
+    'Seed of the draw: of the first subset and of the batches.';
+COMMENT ON COLUMN stream_forgetting.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN stream_forgetting.preset IS 'Quantization preset that the scheme starts from.';
+COMMENT ON COLUMN stream_forgetting.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN stream_forgetting.steps IS 'Batches of the stream (count).';
+COMMENT ON COLUMN stream_forgetting.final_accuracy IS
+    'Mean over phases of A after the last step, in [0, 1]; higher is better.';
+COMMENT ON COLUMN stream_forgetting.online_accuracy IS
+    'Mean over steps from 1 on of A on the phase of that step, in [0, 1]; higher is better: how well it keeps up.';
+COMMENT ON COLUMN stream_forgetting.final_float_accuracy IS
+    'final_accuracy of the float model, which never changes.';
+COMMENT ON COLUMN stream_forgetting.online_float_accuracy IS 'online_accuracy of the float model.';
+COMMENT ON COLUMN stream_forgetting.final_nll IS
+    'nll after the last step, mean over phases (nats per document); lower is better.';
+COMMENT ON COLUMN stream_forgetting.online_nll IS
+    'nll on the phase of each step from 1 on, mean over steps (nats per document).';
+COMMENT ON COLUMN stream_forgetting.backward_transfer IS
+    'Mean over phases but the last of A after the last step - A after that phase''s last step; negative = later phases cost it. NULL with one phase.';
+COMMENT ON COLUMN stream_forgetting.forgetting IS
+    'Mean over phases but the last of the best A at any earlier step (0 included) - A after the last step; positive = forgotten. A best of several is high by luck too. NULL with one phase.';
+COMMENT ON COLUMN stream_forgetting.forward_transfer IS
+    'Mean over phases but the first of A at the step before it began - A at step 0; positive = what came before helps. NULL with one phase.';
+COMMENT ON COLUMN stream_forgetting.flips IS 'Integer codes changed, sum over updates (count).';
+COMMENT ON COLUMN stream_forgetting.macs IS
+    'Multiply-adds of all updates, of subset and model together (count).';
+COMMENT ON COLUMN stream_forgetting.macs_subset IS
+    'Multiply-adds of the updates of the subset (count).';
+COMMENT ON COLUMN stream_forgetting.macs_model IS
+    'Multiply-adds of the updates of the model (count).';
+COMMENT ON COLUMN stream_forgetting.seconds IS
+    'Wall time of all updates, of subset and model together (seconds).';
+COMMENT ON COLUMN stream_forgetting.peak_mb IS
+    'Highest peak memory of the process at any step from 1 on (MB).';
+COMMENT ON COLUMN stream_forgetting.model_bytes IS
+    'What a device stores of the model: packed codes, scales, biases (bytes).';
+COMMENT ON COLUMN stream_forgetting.trajectory_id IS
+    'Hash of all inputs of the trajectory; equal ones share it.';
+
+COMMENT ON VIEW subset_lineage IS
+    'One row per stay of a document in the subset of a trajectory of the latest stream recipes: when it came, with which phase, when it left. It was in the subset after the steps from came_at to left_at - 1.';
+COMMENT ON COLUMN subset_lineage.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN subset_lineage.recipe IS
+    'Name of the stream recipe; its latest version is shown.';
+COMMENT ON COLUMN subset_lineage.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN subset_lineage.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN subset_lineage.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN subset_lineage.method IS 'The recipe''s alias of the method.';
+COMMENT ON COLUMN subset_lineage.subset_update IS
+    'How the subset follows the stream: frozen, fifo, reservoir, herding, range-cover, miss-pmf or everything.';
+COMMENT ON COLUMN subset_lineage.model_update IS
+    'How the quantized model is updated: frozen, ranges, gpfq, greedy-flips, learned-flips, random-flips, recalibrate or fine-tune.';
+COMMENT ON COLUMN subset_lineage.policy IS
+    'The recipe''s alias of the policy that chose the first subset.';
+COMMENT ON COLUMN subset_lineage.policy_kind IS 'Registry name of that policy.';
+COMMENT ON COLUMN subset_lineage.size IS
+    'Documents that the subset may have (count); `everything` has no such limit.';
+COMMENT ON COLUMN subset_lineage.seed IS
+    'Seed of the draw: of the first subset and of the batches.';
+COMMENT ON COLUMN subset_lineage.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN subset_lineage.preset IS 'Quantization preset that the scheme starts from.';
+COMMENT ON COLUMN subset_lineage.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN subset_lineage.doc_id IS 'Id of the document, as in the table documents.';
+COMMENT ON COLUMN subset_lineage.label IS 'Name of its label.';
+COMMENT ON COLUMN subset_lineage.came_at IS
+    'Step at which it came; 0 = it was in the first subset.';
+COMMENT ON COLUMN subset_lineage.came_phase IS
+    'Phase of the batch that it came with, counted from 0; NULL = first subset.';
+COMMENT ON COLUMN subset_lineage.came_phase_name IS 'Name of that phase.';
+COMMENT ON COLUMN subset_lineage.left_at IS 'Step at which it left; NULL = it is there still.';
+COMMENT ON COLUMN subset_lineage.steps_stayed IS
+    'After how many steps it was in the subset (count), so far if it is there still.';
+COMMENT ON COLUMN subset_lineage.misses_when_it_came IS
+    'Its quantization misses when it came (count); NULL where they were not counted.';
+COMMENT ON COLUMN subset_lineage.misses_when_it_left IS 'The same when it left.';
+COMMENT ON COLUMN subset_lineage.subset_id IS
+    'Hash of the ordered calibration documents after the step at which it came.';
+COMMENT ON COLUMN subset_lineage.subset_documents IS 'Documents of that subset (count).';
+COMMENT ON COLUMN subset_lineage.corpus_id IS 'Hash of the content of the corpus that it is from.';
+COMMENT ON COLUMN subset_lineage.trajectory_id IS
+    'Hash of all inputs of the trajectory; equal ones share it.';
+
+COMMENT ON VIEW stream_progress IS
+    'One row per planned trajectory of the latest stream recipes: how far it has come. `progress` has the counts.';
+COMMENT ON COLUMN stream_progress.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN stream_progress.recipe IS
+    'Name of the stream recipe; its latest version is shown.';
+COMMENT ON COLUMN stream_progress.model IS 'The recipe''s alias of the float model.';
+COMMENT ON COLUMN stream_progress.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN stream_progress.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN stream_progress.method IS 'The recipe''s alias of the method.';
+COMMENT ON COLUMN stream_progress.subset_update IS
+    'How the subset follows the stream: frozen, fifo, reservoir, herding, range-cover, miss-pmf or everything.';
+COMMENT ON COLUMN stream_progress.model_update IS
+    'How the quantized model is updated: frozen, ranges, gpfq, greedy-flips, learned-flips, random-flips, recalibrate or fine-tune.';
+COMMENT ON COLUMN stream_progress.policy IS
+    'The recipe''s alias of the policy that chose the first subset.';
+COMMENT ON COLUMN stream_progress.policy_kind IS 'Registry name of that policy.';
+COMMENT ON COLUMN stream_progress.size IS
+    'Documents that the subset may have (count); `everything` has no such limit.';
+COMMENT ON COLUMN stream_progress.seed IS
+    'Seed of the draw: of the first subset and of the batches.';
+COMMENT ON COLUMN stream_progress.bits IS 'Bit width of weights and activations (bits).';
+COMMENT ON COLUMN stream_progress.preset IS 'Quantization preset that the scheme starts from.';
+COMMENT ON COLUMN stream_progress.scheme_id IS 'Hash of the whole quantization scheme.';
+COMMENT ON COLUMN stream_progress.state IS
+    'done, failed (not done, and the last attempt failed), begun (some batches) or missing.';
+COMMENT ON COLUMN stream_progress.steps_done IS
+    'Batches gone through and stored (count); it goes on from there.';
+COMMENT ON COLUMN stream_progress.steps IS 'Batches of the stream (count).';
+COMMENT ON COLUMN stream_progress.stage IS
+    'What was being done when it last failed; NULL unless failed.';
+COMMENT ON COLUMN stream_progress.error_type IS 'Class of the error.';
+COMMENT ON COLUMN stream_progress.message IS 'What went wrong, and what to do.';
+COMMENT ON COLUMN stream_progress.attempts IS 'Failed attempts so far (count).';
+COMMENT ON COLUMN stream_progress.failed_at IS 'When it last failed (UTC).';
+COMMENT ON COLUMN stream_progress.host IS 'Machine that did it.';
+COMMENT ON COLUMN stream_progress.run_id IS 'Run that did it.';
+COMMENT ON COLUMN stream_progress.trajectory_id IS
+    'Hash of all inputs of the trajectory; equal ones share it.';
+
 COMMENT ON VIEW progress IS
-    'One row per recipe, in its latest version: planned = done + failed + missing. Done means measured under every noise level; `evaluate` also wants the distributions and float rows that the recipe asks for.';
+    'One row per recipe, in its latest version: planned = done + failed + missing. Done means measured under every noise level; `evaluate` also wants the distributions and float rows that the recipe asks for. Of a stream recipe, trajectories are counted, and done means through all batches (see stream_progress).';
 COMMENT ON COLUMN progress.recipe IS 'Name of the recipe; its latest version is shown.';
-COMMENT ON COLUMN progress.planned IS 'Cells in the recipe''s grid (count).';
-COMMENT ON COLUMN progress.done IS 'Cells with every noise level measured (count).';
-COMMENT ON COLUMN progress.failed IS 'Cells not done whose last attempt failed (count).';
-COMMENT ON COLUMN progress.missing IS 'Cells neither done nor failed (count).';
+COMMENT ON COLUMN progress.planned IS
+    'Cells, or trajectories of a stream, in the recipe''s grid (count).';
+COMMENT ON COLUMN progress.done IS
+    'Cells with every noise level measured, trajectories with every batch (count).';
+COMMENT ON COLUMN progress.failed IS 'Those not done whose last attempt failed (count).';
+COMMENT ON COLUMN progress.missing IS 'Those neither done nor failed (count).';
 
 COMMENT ON VIEW failed IS
     'One row per planned cell of the latest recipe versions that failed and is still not done, with its latest failure. Empty when all is well.';

@@ -28,6 +28,9 @@ TRAINED = ("model", "checkpoint")
 REMADE = ("tokens", "vocabulary", "feature", "envelope", "ranges", "reference")
 """Kinds of artefacts that are made anew from the store where they are missing."""
 
+OF_STREAMS = ("predictor", "stream-state")
+"""The same of streams: what says which codes to flip, and where a trajectory goes on from."""
+
 _IDS = {
     "c1": "SELECT corpus_id FROM corpora",
     "s1": "SELECT subset_id FROM subsets",
@@ -75,7 +78,7 @@ def find_garbage(store: Store, wanted: Wanted = NEEDED_BY_NOTHING) -> Garbage:
     def judge(note: Note) -> str:
         if note.kind in TRAINED:
             return known.orphaned(note) if is_old(note.path) else ""
-        if note.kind not in REMADE:
+        if note.kind not in REMADE + OF_STREAMS:
             unknown[note.kind] = unknown.get(note.kind, 0) + 1
             return ""
         if wanted.caches:
