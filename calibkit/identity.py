@@ -32,6 +32,8 @@ PREFIXES = {
     "run": "n1",
     "fragment": "f1",
     "artefact": "a1",
+    "stream": "w1",
+    "trajectory": "j1",
 }
 """Kind of thing -> prefix of its ids; the digit is the version of the derivation."""
 

@@ -88,7 +88,9 @@ def run(
     """
     start = time.monotonic()
     deadline = None if max_time is None else start + 60 * max_time
-    pool = _executor(executor, workers, store, address)  # an extra that is missing is told first
+    pool = executor_for(
+        executor, WORK, workers, store, address
+    )  # an extra that is missing is told first
     before = merge(store)
     for problem in before.problems:
         watcher.note(problem)
@@ -140,9 +142,15 @@ def run(
     )
 
 
-def _executor(name: ExecutorName, workers: int, store: Store, address: str | None) -> Executor:
+def executor_for(
+    name: ExecutorName, function: str, workers: int, store: Store, address: str | None
+) -> Executor:
+    """Return the executor of this name for a function, ``"module:function"``.
+
+    Raises MissingExtra where it is not installed.
+    """
     if name == "ray":
         from calibkit.sweep.on_ray import OnRay
 
-        return OnRay(WORK, workers, folder=store.folder, address=address)
-    return Serial(WORK) if name == "serial" else Local(WORK, workers)
+        return OnRay(function, workers, folder=store.folder, address=address)
+    return Serial(function) if name == "serial" else Local(function, workers)
