@@ -23,7 +23,7 @@ from calibkit.corpora.reading import (
 )
 from calibkit.corpora.vocabulary import Vocabulary
 from calibkit.errors import StoreDamaged
-from calibkit.identity import content_id
+from calibkit.identity import content_id, ordered_hash
 from calibkit.models.settings import ModelSettings
 from calibkit.ragged import Ragged
 from calibkit.store.artefacts import Artefact, Artefacts
@@ -131,6 +131,8 @@ class Encoded:
     tokens: Ragged
     label_ids: NDArray[Any]
     facts: dict[str, float] = field(default_factory=dict)
+    doc_ids: tuple[str, ...] | None = None
+    """Where the key does not tell them."""
 
 
 @dataclass
@@ -202,6 +204,32 @@ class Encoder:
         key, config = self._keep(made_from, make)
         return key, {name: float(config[name]) for name in NOISE_FACTS}
 
+    def noisy_tokens(
+        self, found: Documents, corpus_id: str, kind: str, level: float, seed: int
+    ) -> str:
+        """Keep documents under a noise level, in their order, and return the artefact's key.
+
+        corpus_id: of the corpus that they come from, which need not be the library's; label ids
+        are by the labels of the library's. The configuration has their doc_ids.
+        """
+        labels_of = self.library.corpus.corpus_id
+        came = [corpus_id, ordered_hash(found.ids), kind, level, seed, noise_version(kind)]
+
+        def make() -> Encoded:
+            noisy = corrupt_tokens(
+                found.texts,
+                found.ids,
+                kind,
+                level,
+                seed,
+                self.vocabulary,
+                most_tokens=self.most_tokens,
+            )
+            facts = {name: getattr(noisy, name) for name in NOISE_FACTS}
+            return Encoded(noisy.tokens, found.label_ids, facts, found.ids)
+
+        return self._keep(["documents", labels_of, *came], make)[0]
+
     def _encoded(self, found: Documents) -> Encoded:
         return Encoded(self.encode(found.texts), found.label_ids)
 
@@ -216,6 +244,8 @@ class Encoder:
             labels = np.asarray(found.label_ids, dtype=np.int32)
             flat: dict[str, NDArray[Any]] = {"ids": found.tokens.ids, "labels": labels}
             described = {"made_from": list(made_from), **found.facts}
+            if found.doc_ids is not None:
+                described["doc_ids"] = list(found.doc_ids)
             return flat | {"offsets": found.tokens.offsets}, described
 
         return key, made_once(artefacts_of(self.library.store), "tokens", key, content).config
