@@ -14,13 +14,15 @@ class Gram:
 
     quantized: H = mean of x_q x_q^T; mixed: G = mean of x_q x^T, where x is the float network's
     input at the same place and x_q the quantized network's. quantized_mean, float_mean: means of
-    x_q and x; None where they were not collected. All float64.
+    x_q and x; exact: C = mean of x x^T, which no rounding needs and which makes errors absolute.
+    These are None where they were not collected. All float64.
     """
 
     quantized: Tensor
     mixed: Tensor
     quantized_mean: Tensor | None = None
     float_mean: Tensor | None = None
+    exact: Tensor | None = None
 
     def centred(self) -> Gram:
         """Return the same moments about the means: what is left once a bias takes up the means.
@@ -35,7 +37,8 @@ class Gram:
         quantized[:, dead] = 0
         mixed = self.mixed - torch.outer(q, x)
         mixed[dead, :] = 0
-        return Gram(quantized, mixed, torch.zeros_like(q), torch.zeros_like(x))
+        exact = None if self.exact is None else self.exact - torch.outer(x, x)
+        return Gram(quantized, mixed, torch.zeros_like(q), torch.zeros_like(x), exact)
 
     def halfway(self, other: Gram) -> Gram:
         """Return the means of both sets of moments.
@@ -43,10 +46,13 @@ class Gram:
         Raises ValueError without means.
         """
         pairs = zip(self.means(), other.means(), strict=True)
+        quantized_mean, float_mean = ((mine + theirs) / 2 for mine, theirs in pairs)
         return Gram(
             (self.quantized + other.quantized) / 2,
             (self.mixed + other.mixed) / 2,
-            *((mine + theirs) / 2 for mine, theirs in pairs),
+            quantized_mean,
+            float_mean,
+            self.exact if other.exact is None else other.exact,  # floats know nothing of codes
         )
 
     def means(self) -> tuple[Tensor, Tensor]:

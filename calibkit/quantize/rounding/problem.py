@@ -21,7 +21,8 @@ class CodeProblem:
 
     weight: float values (rows, columns) float32; scale: () or (rows, 1), frozen; codes: whole
     numbers (rows, columns) float32, from ``-top`` to ``top``; gram: moments of the inputs, float
-    and quantized, under the present network, centred where a bias takes up the means.
+    and quantized, under the present network, centred where a bias takes up the means. offset:
+    (rows,) float64, what a bias that stays as it is has over the float model's; None for nothing.
     """
 
     weight: Tensor
@@ -29,6 +30,7 @@ class CodeProblem:
     bits: int
     codes: Tensor
     gram: Gram
+    offset: Tensor | None = None
 
     @property
     def top(self) -> int:
@@ -44,10 +46,43 @@ class CodeProblem:
     def slope(self) -> Tensor:
         """Mean of output error times input: E[(W_q x_q - W x)_i x_q,j], (rows, columns) float64.
 
-        Half the derivative of the objective by the weight (i, j).
+        Half the derivative of the objective by the weight (i, j). The offset is part of the error.
         """
-        chosen = self.codes.to(torch.float64) * self.step
-        return chosen @ self.gram.quantized - self.weight.to(torch.float64) @ self.gram.mixed.T
+        wanted = self.weight.to(torch.float64) @ self.gram.mixed.T
+        found = self.chosen @ self.gram.quantized - wanted
+        if self.offset is not None:
+            found += torch.outer(self.offset, self.gram.means()[0])
+        return found
+
+    @property
+    def chosen(self) -> Tensor:
+        """The weights that the codes stand for: (rows, columns) float64."""
+        return self.codes.to(torch.float64) * self.step
+
+    @cached_property
+    def objective(self) -> Tensor:
+        """Mean square error of each output, E[(W_q x_q + offset - W x)^2]: (rows,) float64.
+
+        Raises ValueError where the float inputs' second moments were not collected.
+        """
+        if self.gram.exact is None:
+            raise ValueError("these Gram matrices came without the float inputs' second moments")
+        exact = self.weight.to(torch.float64)
+        # slope . W_q = W_q H W_q - W G W_q, and what the offset adds to it
+        error = (self.chosen * self.slope).sum(1) - ((self.chosen @ self.gram.mixed) * exact).sum(1)
+        error += self.output_power
+        if self.offset is not None:
+            quantized, floats = self.gram.means()
+            mean = self.chosen @ quantized - 2 * (exact @ floats) + self.offset
+            error += self.offset * mean
+        return error
+
+    @cached_property
+    def output_power(self) -> Tensor:
+        """Mean square of each float output without its bias, E[(W x)^2]: (rows,) float64."""
+        assert self.gram.exact is not None
+        exact = self.weight.to(torch.float64)
+        return ((exact @ self.gram.exact) * exact).sum(1)
 
     @cached_property
     def power(self) -> Tensor:

@@ -1,0 +1,90 @@
+"""Which codes to move by one: the greedy choice, and the random one that others must beat."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from calibkit.quantize.rounding.problem import CodeProblem
+
+
+def greedy_flips(problem: CodeProblem, most: float) -> Tensor:
+    """Return moves (rows, columns) int8 of -1, 0, 1: the best one, again and again.
+
+    Coordinate descent on the objective: of all codes that have not moved yet, the one whose step
+    up or down lowers the objective most, given the moves before it, until none lowers it or a
+    share ``most`` of the codes has moved. Ties go to the lowest row, then the lowest column. Codes
+    never leave their range.
+
+    Rows do not depend on each other, so every row's own sequence of moves is found at once, one
+    move of all rows a round; merging the sequences by what they gain gives the sequence of the
+    whole matrix. Rows that cannot get into it any more are left out of later rounds.
+    """
+    rows, columns = problem.codes.shape
+    moves = torch.zeros((rows, columns), dtype=torch.int8)
+    budget = int(most * rows * columns)
+    if budget <= 0:
+        return moves
+    slope, step = problem.slope.clone(), problem.step
+    h, power = problem.gram.quantized, problem.power
+    at = torch.arange(rows)
+    codes = problem.codes.to(torch.float64)
+    moved = torch.zeros((rows, columns), dtype=torch.bool)
+    # the least that a row's sequence gained so far: its later moves come after that one
+    bound = torch.full((rows,), torch.inf, dtype=torch.float64)
+    found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    for _ in range(columns):
+        # moving by +-1 adds +-2 step slope + step^2 H_jj: only against the slope can it help
+        gain = slope.abs().mul_(2 * step).sub_(step.square() * power)
+        stuck = torch.where(slope > 0, codes <= -problem.top, codes >= problem.top)
+        gain.masked_fill_(stuck | moved, -torch.inf)
+        best, column = gain.max(dim=1)
+        bound = torch.minimum(bound, best)
+        kept = (best > 0) & (bound > _least(found, budget))
+        if not bool(kept.any()):
+            break
+        at, slope, step, codes, moved, bound, column = (
+            part[kept] for part in (at, slope, step, codes, moved, bound, column)
+        )
+        direction = -torch.sign(slope.gather(1, column[:, None]))
+        found.append((bound, at, column, direction[:, 0].to(torch.int8)))
+        slope += (direction * step) * h[column]
+        moved.scatter_(1, column[:, None], value=True)
+    if not found:
+        return moves
+    bounds, places, which, directions = (torch.cat(part) for part in zip(*found, strict=True))
+    rounds = torch.cat([torch.full((len(p[0]),), n) for n, p in enumerate(found)])
+    order = np.lexsort((rounds.numpy(), places.numpy(), -bounds.numpy()))[:budget]
+    chosen = torch.from_numpy(order)
+    moves[places[chosen], which[chosen]] = directions[chosen]
+    return moves
+
+
+def _least(found: list[tuple[Tensor, Tensor, Tensor, Tensor]], budget: int) -> float:
+    """Return what a move must gain, at the least, to be among the first ``budget``.
+
+    0 while fewer are known; a move that gains just as much may still come first.
+    """
+    bounds = torch.cat([part[0] for part in found]) if found else torch.empty(0)
+    if len(bounds) < budget:
+        return 0.0
+    least = float(torch.topk(bounds, budget, sorted=False).values.min())
+    return float(np.nextafter(least, 0.0))
+
+
+def random_flips(problem: CodeProblem, count: int, generator: np.random.Generator) -> Tensor:
+    """Return moves (rows, columns) int8 of ``count`` codes, at random places, up or down.
+
+    A code at the end of its range moves inwards. Raises ValueError for more moves than codes.
+    """
+    rows, columns = problem.codes.shape
+    if not 0 <= count <= rows * columns:
+        raise ValueError(f"{count} moves of {rows * columns} codes")
+    moves = np.zeros(rows * columns, dtype=np.int8)
+    places = generator.choice(rows * columns, size=count, replace=False)
+    up = generator.integers(0, 2, size=count).astype(bool)
+    codes = problem.codes.numpy().reshape(-1)[places]
+    up = np.where(codes >= problem.top, False, np.where(codes <= -problem.top, True, up))
+    moves[places] = np.where(up, 1, -1)
+    return torch.from_numpy(moves.reshape(rows, columns))
