@@ -76,22 +76,38 @@ def calibrate(
     if not len(subset):
         raise BadInput("the calibration subset is empty; ranges need at least one document")
     with torch.inference_mode():
+        thresholds: dict[str, float] = {}
         zero_points: dict[str, int] = {}
-        if scheme.dynamic:
-            thresholds = {}
-        elif scheme.observer == "brevitas":
-            found = observed or brevitas_thresholds(kind, arrays, subset, scheme)
-            thresholds = dict(found)
-        else:
-            if statistics is None:
-                statistics = collect_statistics(kind, arrays, subset, percentile=scheme.percentile)
-            thresholds, zero_points = activation_ranges(kind, statistics, scheme)
+        if not scheme.dynamic:
+            thresholds, zero_points = chosen_ranges(
+                kind, arrays, subset, scheme, statistics=statistics, observed=observed
+            )
         weights = weight_thresholds(kind, arrays, scheme)
         network = build(kind, arrays, DYNAMIC if scheme.dynamic else QUANTIZED)
         install(network, scheme, weights, thresholds, zero_points)
         codes = correct_gates(network, arrays, subset, scheme, weights)
         codes[linear_name(kind)] = correct_linear(network, arrays, subset, scheme, weights)
     return Calibrated(network, thresholds, weights, codes)
+
+
+def chosen_ranges(
+    kind: str,
+    arrays: Arrays,
+    subset: Ragged,
+    scheme: Scheme,
+    *,
+    statistics: Mapping[str, SiteStatistics] | None = None,
+    observed: Mapping[str, float] | None = None,
+) -> tuple[dict[str, float], dict[str, int]]:
+    """Return thresholds and zero points of all activation sites, by the scheme's observer.
+
+    statistics, observed: as in `calibrate`. A scheme that is not dynamic.
+    """
+    if scheme.observer == "brevitas":
+        return dict(observed or brevitas_thresholds(kind, arrays, subset, scheme)), {}
+    if statistics is None:
+        statistics = collect_statistics(kind, arrays, subset, percentile=scheme.percentile)
+    return activation_ranges(kind, statistics, scheme)
 
 
 def brevitas_thresholds(

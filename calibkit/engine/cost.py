@@ -1,0 +1,154 @@
+"""Multiply-adds of passes, moments, rounding and updates, in closed form.
+
+Counted are products of matrices, which is where the time goes; not counted what costs a few
+operations a number (quantizers, nonlinearities, sums, comparisons). The same work costs the same
+wherever and by whatever kernel it is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calibkit.engine.correction import PASSES
+from calibkit.quantize.networks import Arrays
+from calibkit.quantize.schemes import Rounding, Scheme
+from calibkit.quantize.sites import GATES
+from calibkit.ragged import Ragged
+
+
+@dataclass(frozen=True)
+class Work:
+    """A model's shapes and the text that goes through it.
+
+    positions: tokens that the LSTM reads, a generative model's last ones left out.
+    """
+
+    kind: str
+    vocabulary: int
+    labels: int
+    embedding: int
+    hidden: int
+    documents: int
+    positions: int
+
+    @classmethod
+    def of(cls, kind: str, arrays: Arrays, tokens: Ragged) -> Work:
+        """Read the shapes from a float model's arrays, the text from token lists."""
+        vocabulary, embedding = arrays["embedding.weight"].shape
+        generative = kind == "generative"
+        labels = len(arrays["label_embedding.weight" if generative else "classifier.weight"])
+        hidden = arrays["lstm.weight_hh_l0"].shape[1]
+        positions = int(tokens.lengths.sum()) - (len(tokens) if generative else 0)
+        return cls(kind, vocabulary, labels, embedding, hidden, len(tokens), positions)
+
+    @property
+    def generative(self) -> bool:
+        """Whether the model has a decoder."""
+        return self.kind == "generative"
+
+    @property
+    def gate_shape(self) -> tuple[int, int]:
+        """Rows and columns of the four gates, one below the other."""
+        return len(GATES) * self.hidden, self.embedding + self.hidden
+
+    @property
+    def linear_shape(self) -> tuple[int, int]:
+        """Rows and columns of the linear layer."""
+        if self.generative:
+            return self.vocabulary, 2 * self.hidden
+        return self.labels, self.hidden
+
+
+def states_macs(work: Work) -> int:
+    """Return the cost of the hidden states of all positions, float or quantized."""
+    rows, columns = work.gate_shape
+    return work.positions * rows * columns
+
+
+def head_macs(work: Work) -> int:
+    """Return the cost of label scores from hidden states.
+
+    The decoder's h part is multiplied once, its label part once a label, and one product of
+    positions, words and labels sums the likelihoods (`calibkit.models.likelihood`).
+    """
+    rows, columns = work.linear_shape
+    if not work.generative:
+        return work.documents * rows * columns
+    label_part = work.labels * rows * columns
+    return work.positions * rows * (work.hidden + work.labels) + label_part
+
+
+def gate_gram_macs(work: Work, *, exact: bool = False) -> int:
+    """Return the cost of the moments of what the gates read, both passes included."""
+    columns = work.gate_shape[1]
+    return 2 * states_macs(work) + (3 if exact else 2) * work.positions * columns**2
+
+
+def linear_gram_macs(work: Work, *, exact: bool = False) -> int:
+    """Return the cost of the moments of what the linear layer reads, both passes included."""
+    matrices = 3 if exact else 2
+    rows = work.positions if work.generative else work.documents
+    labels = matrices * work.labels * work.hidden**2 if work.generative else 0
+    return 2 * states_macs(work) + matrices * rows * work.hidden**2 + labels
+
+
+def rounding_macs(method: Rounding, rows: int, columns: int) -> int:
+    """Return the cost of one matrix's codes by a rounding method, the moments at hand.
+
+    The triangle of products column by column, for every row; before it, the targets (none for
+    gptq); and for the methods with error feedback the factors of the moments, each as columns^3.
+    """
+    if method == "nearest":
+        return 0
+    triangle = rows * columns * (columns - 1) // 2
+    if method == "gptq":
+        return 3 * columns**3 + triangle
+    targets = rows * columns**2
+    if method == "gpfq":
+        return targets + triangle
+    return 4 * columns**3 + 2 * targets + triangle  # targets, and their solution
+
+
+def calibrate_macs(work: Work, scheme: Scheme) -> int:
+    """Return the cost of calibrating a float model from scratch on the text."""
+    found = states_macs(work)  # of the ranges
+    gates, linear = (scheme.rounding_of(layer) for layer in ("gates", "linear"))
+    if gates != "nearest" or scheme.corrects_bias("gates"):
+        found += PASSES * (gate_gram_macs(work) + rounding_macs(gates, *work.gate_shape))
+    if linear != "nearest" or scheme.corrects_bias("linear"):
+        found += linear_gram_macs(work) + rounding_macs(linear, *work.linear_shape)
+    return found
+
+
+def slope_macs(rows: int, columns: int) -> int:
+    """Return the cost of every code's slope: the present codes' part, and the float weights'."""
+    return 2 * rows * columns**2
+
+
+def objective_macs(rows: int, columns: int) -> int:
+    """Return the cost of what other codes would add to the objective, all rows."""
+    return rows * columns**2
+
+
+def moves_macs(moves: int, columns: int) -> int:
+    """Return the cost of greedy moves: each changes its row's slopes."""
+    return moves * columns
+
+
+def predictor_macs(codes: int, widths: tuple[int, ...]) -> int:
+    """Return the cost of a small network of the given layer widths, once for every code."""
+    return codes * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+
+
+def fine_tune_macs(work: Work, *, epochs: int) -> int:
+    """Return the cost of back-propagation: a forward pass, and twice that backwards.
+
+    The likelihood of the true label alone, so the decoder's h part once and its label part once a
+    position's label; the input's table is looked up and not multiplied backwards.
+    """
+    rows, columns = work.linear_shape
+    if work.generative:
+        head = work.positions * rows * work.hidden + work.labels * rows * work.hidden
+    else:
+        head = work.documents * rows * columns
+    return 3 * epochs * (states_macs(work) + head)

@@ -1,0 +1,140 @@
+"""Updates of a quantized network on a stream, without gradients: its ranges, then its codes.
+
+What never changes are the steps of the weights, and the biases unless asked (`Biases`). Each update
+looks at a subset with the float model as the reference: of the activations' ranges, or of the
+outputs of the layers, ||W X - W_q X_q||^2, gates first and then the linear layer, which reads the
+states of the new gates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from calibkit.engine import cost
+from calibkit.engine.calibrate import chosen_ranges
+from calibkit.engine.correction import PASSES
+from calibkit.engine.integer_state import IntegerState
+from calibkit.engine.update import GATE_SITES, LAYERS, Biases, Update, UpdateReport, check
+from calibkit.quantize.networks import Arrays
+from calibkit.quantize.rounding.problem import CodeProblem
+from calibkit.quantize.schemes import Rounding, Scheme
+from calibkit.ragged import Ragged
+
+__all__ = ["Chooser", "UpdateReport", "flip", "moved", "problems", "reround", "update_ranges"]
+
+Chooser = Callable[[str, CodeProblem], Tensor]
+"""Returns moves (rows, columns) of -1, 0, 1 for the codes of a weight site."""
+
+
+def update_ranges(
+    state: IntegerState, arrays: Arrays, scheme: Scheme, subset: Ragged
+) -> IntegerState:
+    """Return the state with the activation ranges that calibration on ``subset`` would find.
+
+    The float model's, so that they do not depend on the codes. Raises BadInput for an empty subset
+    and for a dynamic scheme.
+    """
+    check(scheme, subset)
+    with torch.inference_mode():
+        thresholds, zero_points = chosen_ranges(state.kind, arrays, subset, scheme)
+    return state.with_ranges(thresholds, zero_points)
+
+
+def problems(
+    state: IntegerState,
+    arrays: Arrays,
+    scheme: Scheme,
+    tokens: Ragged,
+    *,
+    biases: Biases = "stay",
+) -> dict[str, CodeProblem]:
+    """Return all gates and the linear layer with their inputs under the present network, by site.
+
+    tokens: what the moments are taken over. Raises BadInput as `update_ranges` does.
+    """
+    update = Update.of(state, arrays, scheme, tokens, biases)
+    with torch.inference_mode():
+        return {**update.problems("gates"), **update.problems("linear")}
+
+
+def reround(
+    state: IntegerState,
+    arrays: Arrays,
+    scheme: Scheme,
+    subset: Ragged,
+    *,
+    method: Rounding = "gpfq",
+    guard: bool = True,
+    biases: Biases = "stay",
+) -> tuple[IntegerState, UpdateReport]:
+    """Round gates and linear layer anew, from the float weights, on the inputs of ``subset``.
+
+    The gates `PASSES` times, each time under the states of the codes before, as in calibration.
+    guard: a site whose new codes are worse on its inputs than its old ones keeps the old ones.
+    Raises BadInput as `update_ranges` does.
+    """
+    update = Update.of(state, arrays, scheme, subset, biases)
+    with torch.inference_mode():
+        seen = update.moments("gates")
+        for turn in range(PASSES):
+            found = {site: update.rounded(site, seen, method) for site in GATE_SITES}
+            if turn < PASSES - 1:
+                update.put(found, seen)
+                seen = seen.halfway(update.moments("gates"))
+        update.state = state  # whose codes the new ones are compared with
+        update.settle(found, seen, guard=guard)
+        seen = update.moments("linear")
+        update.settle({update.last: update.rounded(update.last, seen, method)}, seen, guard=guard)
+    return update.state, update.report()
+
+
+def flip(
+    state: IntegerState,
+    arrays: Arrays,
+    scheme: Scheme,
+    subset: Ragged,
+    choose: Chooser,
+    *,
+    most: float,
+    guard: bool = True,
+    biases: Biases = "stay",
+) -> tuple[IntegerState, UpdateReport]:
+    """Move codes of gates and linear layer by one where ``choose`` says so.
+
+    most: the largest share of a site's codes that may move; what would leave the range does not
+    move. guard: a site that the moves would make worse on the subset keeps its codes.
+    Raises BadInput as `update_ranges` does, ValueError for moves that break the rules.
+    """
+    update = Update.of(state, arrays, scheme, subset, biases)
+    with torch.inference_mode():
+        for layer in LAYERS:
+            seen, found = update.moments(layer), {}
+            for site in update.sites(layer):
+                problem = update.problem(site, seen)
+                found[site] = moved(site, problem, choose(site, problem), most)
+                update.macs += cost.slope_macs(*problem.codes.shape)
+                update.macs += cost.moves_macs(
+                    int((found[site] != problem.codes).sum()), problem.codes.shape[1]
+                )
+            update.settle(found, seen, guard=guard)
+    return update.state, update.report()
+
+
+def moved(site: str, problem: CodeProblem, moves: Tensor, most: float) -> Tensor:
+    """Return the codes after these moves, kept in range.
+
+    Raises ValueError for moves of another shape, by more than one, or of too many codes.
+    """
+    if moves.shape != problem.codes.shape:
+        raise ValueError(f"{site}: moves {tuple(moves.shape)}, codes {tuple(problem.codes.shape)}")
+    if int(moves.abs().max()) > 1:
+        raise ValueError(
+            f"{site}: an update moves a code by at most 1, not {int(moves.abs().max())}"
+        )
+    count, limit = int(moves.count_nonzero()), int(most * moves.numel())
+    if count > limit:
+        raise ValueError(f"{site}: {count} moves; a share of {most:g} is {limit} codes")
+    return (problem.codes + moves).clamp_(-problem.top, problem.top)
