@@ -16,7 +16,7 @@ import pytest
 
 import calibkit
 from calibkit.cli.main import COMMANDS
-from calibkit.recipe import load_recipe
+from calibkit.recipe import is_stream, load_recipe, load_stream_recipe
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -210,9 +210,14 @@ def test_ci_runs_every_check():
 @pytest.mark.smoke
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
 def test_recipes_load_and_are_called_as_their_files(path):
-    recipe = load_recipe(path)
-    assert recipe.name == path.stem and recipe.about
-    assert len({str(cell) for cell in recipe.cells()}) == len(list(recipe.cells())) > 0
+    if is_stream(path):
+        stream = load_stream_recipe(path)
+        name, about, asked = stream.name, stream.about, [str(one) for one in stream.trajectories()]
+    else:
+        recipe = load_recipe(path)
+        name, about, asked = recipe.name, recipe.about, [str(cell) for cell in recipe.cells()]
+    assert name == path.stem and about
+    assert len(set(asked)) == len(asked) > 0
 
 
 @pytest.mark.smoke
