@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from calibkit.quantize.rounding.problem import CodeProblem
@@ -78,13 +79,20 @@ def random_flips(problem: CodeProblem, count: int, generator: np.random.Generato
 
     A code at the end of its range moves inwards. Raises ValueError for more moves than codes.
     """
-    rows, columns = problem.codes.shape
-    if not 0 <= count <= rows * columns:
-        raise ValueError(f"{count} moves of {rows * columns} codes")
-    moves = np.zeros(rows * columns, dtype=np.int8)
-    places = generator.choice(rows * columns, size=count, replace=False)
+    codes = problem.codes.numpy().astype(np.int8)
+    return torch.from_numpy(random_moves(codes, problem.top, count, generator))
+
+
+def random_moves(
+    codes: NDArray[np.int8], top: int, count: int, generator: np.random.Generator
+) -> NDArray[np.int8]:
+    """Return what `random_flips` does, of codes (rows, columns) from ``-top`` to ``top``."""
+    if not 0 <= count <= codes.size:
+        raise ValueError(f"{count} moves of {codes.size} codes")
+    moves = np.zeros(codes.size, dtype=np.int8)
+    places = generator.choice(codes.size, size=count, replace=False)
     up = generator.integers(0, 2, size=count).astype(bool)
-    codes = problem.codes.numpy().reshape(-1)[places]
-    up = np.where(codes >= problem.top, False, np.where(codes <= -problem.top, True, up))
+    held = codes.reshape(-1)[places]
+    up = np.where(held >= top, False, np.where(held <= -top, True, up))
     moves[places] = np.where(up, 1, -1)
-    return torch.from_numpy(moves.reshape(rows, columns))
+    return moves.reshape(codes.shape)
