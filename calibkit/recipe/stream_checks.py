@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
 from typing import Any
 
 from calibkit.corpora.noise import noise_kinds
@@ -48,24 +49,24 @@ def _elsewhere(document: Mapping[str, Any]) -> Problems:
 
 
 def _splits(document: Mapping[str, Any]) -> Problems:
-    stream = mapping_at(document, "stream")
-    pool = mapping_at(document, "corpus").get("pool", "train")
-    batches = stream.get("batches_from", "valid")
-    hold_out = stream.get("hold_out_from", "test")
-    if hold_out == "train":
-        message = "the float models learn from 'train'; measure on test, or valid"
-        yield ("stream", "hold_out_from"), message
-    taken = {"start subsets": ("corpus", "pool", pool)}
-    for what, key, split in (
-        ("batches", "batches_from", batches),
-        ("hold-outs", "hold_out_from", hold_out),
+    sources = [
+        ("start subsets", "corpus", "pool", "train"),
+        ("batches", "stream", "batches_from", "valid"),
+        ("hold-outs", "stream", "hold_out_from", "test"),
+    ]
+    splits = {}
+    for what, section, key, usual in sources:
+        written = mapping_at(document, section)
+        splits[what] = (section, key), written.get(key, usual), key in written
+    for (a, (place, split, is_written)), (b, (other, same, other_is)) in combinations(
+        splits.items(), 2
     ):
-        for other, (section, name, known) in taken.items():
-            if split == known:
-                told = key if key in stream or section == "stream" else None
-                path: Path = ("stream", told) if told else (section, name)
-                yield path, f"{other} and {what} are both taken from {split!r}; choose two splits"
-        taken[what] = ("stream", key, split)
+        if split == same:
+            path = place if is_written and not other_is else other
+            yield path, f"{a} and {b} are both taken from {split!r}; choose two splits"
+    place, split, _ = splits["hold-outs"]
+    if split == "train":
+        yield place, "the float models learn from 'train'; measure on test, or valid"
 
 
 def _contents(document: Mapping[str, Any]) -> Problems:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from stream_text import RIGHT, instead_of_phases
 
 from calibkit.errors import RecipeError
 from calibkit.quantize.schemes import resolve, settings_from
@@ -23,7 +24,6 @@ from calibkit.recipe import (
     parse_stream_recipe,
     stream_recipe_schema,
 )
-from stream_text import RIGHT, instead_of_phases
 
 SHIPPED = Path(__file__).parents[2] / "recipes"
 
