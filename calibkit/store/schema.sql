@@ -435,6 +435,7 @@ CREATE TABLE IF NOT EXISTS stream_steps (
     macs_model       BIGINT,
     seconds_subset   DOUBLE,
     seconds_model    DOUBLE,
+    seconds          DOUBLE,
     peak_mb          DOUBLE,
     model_bytes      BIGINT,
     model_id         VARCHAR,
@@ -1015,7 +1016,7 @@ SELECT t.corpus, t.recipe, t.model, t.model_kind, t.model_seed, t.method, t.subs
        s.step, s.phase, ends.name AS phase_name, s.documents, s.subset_documents, s.came, s.gone,
        s.flips, s.flip_share, coalesce(s.refused, '') AS refused, s.objective_before,
        s.objective_after, s.macs_subset, s.macs_model, s.seconds_subset, s.seconds_model,
-       s.peak_mb, s.model_bytes, s.subset_id, s.parent_subset_id, s.model_id, s.host, s.run_id,
+       s.seconds, s.peak_mb, s.model_bytes, s.subset_id, s.parent_subset_id, s.model_id, s.host, s.run_id,
        s.measured_at, t.trajectory_id
 FROM core.stream_state AS t
 JOIN stream_steps AS s ON s.trajectory_id = t.trajectory_id
@@ -1219,7 +1220,7 @@ COMMENT ON TABLE distributions IS
 COMMENT ON TABLE failures IS
     'One row per failed attempt at a planned cell or trajectory (plan_key is its trajectory_id). The ones that still matter are in the views failed and stream_progress.';
 COMMENT ON TABLE stream_phases IS
-    'One row per phase of a stream, counted from 0: its batches, and what its documents are: corpus (NULL = the recipe''s own), noise, label weights (JSON; NULL = as they come), quantiles of a column between which they lie (between_, JSON); documents = size of its hold-out.';
+    'One row per phase of a stream, counted from 0: its batches, and what its documents are: corpus, noise, label weights (JSON; NULL = as they come), quantiles of a column between which they lie (between_, JSON); documents = of a batch.';
 COMMENT ON TABLE stream_trajectories IS
     'The planned trajectories of each version of a stream recipe, with the recipe''s own names. trajectory_id is the hash of all inputs.';
 COMMENT ON TABLE stream_steps IS
@@ -1707,7 +1708,7 @@ COMMENT ON COLUMN stream_results.trajectory_id IS
     'Hash of all inputs of the trajectory; equal ones share it.';
 
 COMMENT ON VIEW stream_updates IS
-    'One row per trajectory of the latest stream recipes and step: what became of the subset and of the model, and what that cost. Step 0 is the calibration before any batch, the same for every method. Multiply-adds are counted from shapes and tokens, not timed; measuring on hold-outs is in none of the costs.';
+    'One row per trajectory of the latest stream recipes and step: what became of the subset and of the model, and what that cost. Step 0 is the calibration before any batch, the same for every method. Multiply-adds are counted from shapes and tokens, not timed; measuring on hold-outs is in `seconds` alone.';
 COMMENT ON COLUMN stream_updates.corpus IS 'Name of the corpus.';
 COMMENT ON COLUMN stream_updates.recipe IS
     'Name of the stream recipe; its latest version is shown.';
@@ -1750,6 +1751,8 @@ COMMENT ON COLUMN stream_updates.macs_subset IS 'Multiply-adds of the subset''s 
 COMMENT ON COLUMN stream_updates.macs_model IS 'Multiply-adds of the model''s update (count).';
 COMMENT ON COLUMN stream_updates.seconds_subset IS 'Wall time of the subset''s update (seconds).';
 COMMENT ON COLUMN stream_updates.seconds_model IS 'Wall time of the model''s update (seconds).';
+COMMENT ON COLUMN stream_updates.seconds IS
+    'Wall time of the whole step, measuring included (seconds).';
 COMMENT ON COLUMN stream_updates.peak_mb IS 'Peak memory of the process (MB).';
 COMMENT ON COLUMN stream_updates.model_bytes IS
     'What a device stores of the model: packed codes, scales, biases (bytes).';

@@ -28,14 +28,15 @@ TRAINED = ("model", "checkpoint")
 REMADE = ("tokens", "vocabulary", "feature", "envelope", "ranges", "reference")
 """Kinds of artefacts that are made anew from the store where they are missing."""
 
-OF_STREAMS = ("predictor", "stream-state")
-"""The same of streams: what says which codes to flip, and where a trajectory goes on from."""
+OF_STREAMS = ("predictor",)
+"""The same of streams: what says which codes to flip."""
 
 _IDS = {
     "c1": "SELECT corpus_id FROM corpora",
     "s1": "SELECT subset_id FROM subsets",
     "m1": "SELECT model_id FROM models UNION SELECT model_id FROM cells",
     "k1": "SELECT model_key FROM models",
+    "j1": "SELECT trajectory_id FROM stream_trajectories",
 }
 _ID = re.compile(r"([a-z][0-9]+)-[0-9a-f]{16}")
 _CALLED = {"c1": "corpus", "s1": "subset", "m1": "float model", "k1": "float model"}
@@ -85,7 +86,7 @@ def find_garbage(store: Store, wanted: Wanted = NEEDED_BY_NOTHING) -> Garbage:
             return "it can be made anew from the store"
         return known.missing(note.config.get("made_from")) if is_old(note.path) else ""
 
-    waste = list(leftovers(store))
+    waste = [*leftovers(store), *_standings(store, known, caches=wanted.caches)]
     artefacts, told = artefact_waste(store.artefacts, judge)
     waste += artefacts
     told += [
@@ -119,6 +120,18 @@ def collect(store: Store, wanted: Wanted = NEEDED_BY_NOTHING) -> Garbage:
         found = find_garbage(store, wanted)
         remove(found.waste)
     return found
+
+
+def _standings(store: Store, known: _Known, *, caches: bool) -> Iterator[Waste]:
+    """Yield where trajectories stand that nobody goes on with."""
+    for path in sorted((store.folder / "streams").glob("[!.]*.safetensors")):
+        why = ""
+        if caches:
+            why = "it can be made anew: the trajectory would be followed from its start"
+        elif path.stem not in known.ids["j1"] and is_old(path):
+            why = "no stream recipe of the store has planned the trajectory that stands there"
+        if why:
+            yield Waste("stream", path, path.stat().st_size, why)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from calibkit.errors import StoreBusy, StoreError
 from calibkit.store import garbage as garbage_module
 from calibkit.store.artefacts import Artefacts
 from calibkit.store.fragments import merge, write_fragment
+from calibkit.store.rows import insert
 from calibkit.sweep.collect import REMADE, TRAINED, Wanted, collect, find_garbage
 from calibkit.sweep.verify import verify
 
@@ -191,6 +192,27 @@ def test_models_stay_while_anything_names_them(study):
     names = {path.name for path in paths(find_garbage(study.store))}
     assert f"{key}.json" not in names
     assert {name.rpartition("-")[0] for name in names if name.endswith("json")} == {key}
+
+
+def test_where_a_trajectory_stands_stays_while_a_recipe_plans_it(study):
+    folder = study.store.folder / "streams"
+    folder.mkdir()
+    planned, other = f"j1-{'1' * 16}", f"j1-{'2' * 16}"
+    for name in (planned, other):
+        (folder / f"{name}.safetensors").write_bytes(b"here")
+    row = {"recipe_id": "y1-a", "trajectory_id": planned, "stream_id": "w1-a", "model": "a",
+           "method": "b", "policy": "c", "preset": "d"}  # fmt: skip
+    with study.store.writing() as con:
+        insert(con, "stream_trajectories", [row])
+    assert find_garbage(study.store).waste == ()
+    age(study)
+    (found,) = find_garbage(study.store).waste
+    assert (found.what, found.path.stem, found.bytes) == ("stream", other, 4)
+    assert "no stream recipe of the store" in found.why
+    with_caches = {one.path.stem for one in find_garbage(study.store, EVERYTHING).waste}
+    assert {planned, other} <= with_caches
+    collect(study.store)
+    assert [path.stem for path in folder.iterdir()] == [planned]
 
 
 def test_kinds_that_this_version_does_not_know_are_left_and_told(study):
