@@ -69,6 +69,15 @@ def _splits(document: Mapping[str, Any]) -> Problems:
         yield place, "the float models learn from 'train'; measure on test, or valid"
 
 
+def _dynamic(document: Mapping[str, Any]) -> Problems:
+    sections: list[tuple[Path, Any]] = [(("quantize",), document.get("quantize"))]
+    sections += [(("schemes", a), one) for a, one in mapping_at(document, "schemes").items()]
+    for path, section in sections:
+        if isinstance(section, Mapping) and section.get("dynamic") is True:
+            message = "under dynamic: true there are no ranges that could follow a stream"
+            yield (*path, "dynamic"), f"{message}; leave it out"
+
+
 def _contents(document: Mapping[str, Any]) -> Problems:
     stream = mapping_at(document, "stream")
     written = [key for key in ("phases", "drift", "order") if key in stream]
@@ -186,6 +195,7 @@ _CHECKS: tuple[Callable[[Mapping[str, Any]], Problems], ...] = (
     check_models,
     check_policies,
     check_quantize,
+    _dynamic,
     _splits,
     _contents,
     _methods,

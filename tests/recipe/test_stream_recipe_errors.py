@@ -35,6 +35,8 @@ MISTAKES = [
     ("stream:\n", "methods: {}\nstream:\n",
      "18:1: methods: the key stands twice; first in line 9",
      "9:1: methods: empty; give at least one"),
+    ("quantize: {preset: robust}", "schemes: {mine: {dynamic: true}}", "8:18: schemes.mine.dynamic:"
+     " under dynamic: true there are no ranges that could follow a stream; leave it out"),
     # splits
     ("hold_out: 20", "hold_out_from: train\n  hold_out: 20",
      "11:3: stream.hold_out_from: start subsets and hold-outs are both taken from 'train'; choose "
