@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
-from typing import Any
+from typing import Any, get_args
 
 from calibkit.corpora.noise import noise_kinds
 from calibkit.errors import unknown_name
@@ -19,7 +19,7 @@ from calibkit.recipe.checks import (
     repeated,
 )
 from calibkit.recipe.content import list_at, mapping_at
-from calibkit.recipe.stream_model import PARAMETERS, STREAM_AXES, MethodSection
+from calibkit.recipe.stream_model import PARAMETERS, STREAM_AXES, Feature, MethodSection
 from calibkit.recipe.yaml_source import Path
 
 MOST_TRAJECTORIES = 100_000
@@ -171,7 +171,10 @@ def _parameters(path: Path, section: Mapping[str, Any]) -> Problems:
             continue
         has = f"it has {', '.join(known)}" if known else "it has none; leave it out"
         yield (*path, name), f"{model} has no parameter {name!r}; {has}"
-    yield from repeated(section.get("without"), (*path, "without"))
+    without = section.get("without")
+    yield from repeated(without, (*path, "without"))
+    if isinstance(without, list) and set(get_args(Feature)) <= {x for x in without if _text(x)}:
+        yield (*path, "without"), "this leaves the flip predictor no feature; keep one"
 
 
 def _grid(document: Mapping[str, Any]) -> Problems:
@@ -183,6 +186,10 @@ def _grid(document: Mapping[str, Any]) -> Problems:
     if count > MOST_TRAJECTORIES:
         most = f"{MOST_TRAJECTORIES:,} that a recipe may ask for"
         yield ("grid",), f"{count:,} trajectories are more than the {most}"
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _number(value: Any) -> bool:

@@ -54,6 +54,20 @@ PARAMETERS: Mapping[ModelUpdate, tuple[str, ...]] = {
 }
 """The parameters that each way to update a model has."""
 
+Feature = Literal[
+    "residual",
+    "optimum",
+    "correlation",
+    "share",
+    "need",
+    "power",
+    "redundancy",
+    "step",
+    "position",
+    "layer",
+]
+"""Features of `calibkit.quantize.flip_features`, which needs torch; a test holds them together."""
+
 Column = Literal["tokens", "rarity", "label"]
 """Columns of documents that a stream may be ordered by."""
 
@@ -138,7 +152,7 @@ class MethodSection(Strict):
     """Whether activation ranges are estimated from the subset first. Default true."""
     most_flips: Annotated[float, Field(gt=0, le=1)] | None = None
     """Largest share of the codes of a matrix that one update moves. Default 0.02."""
-    without: list[str] | None = None
+    without: Annotated[list[Feature], Field(min_length=1)] | None = None
     """Features that the flip predictor does not see."""
     epochs: Few | None = None
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None

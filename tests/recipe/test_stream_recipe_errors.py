@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from stream_text import PHASES, RIGHT
 
 from calibkit.errors import ExitCode, RecipeError
 from calibkit.recipe import parse_stream_recipe
+from calibkit.recipe.stream_model import Feature
 
 SECTIONS = (
     "calibkit, name, about, corpus, models, policies, quantize, schemes, stream, methods, grid"
@@ -137,6 +140,12 @@ MISTAKES = [
     ("most_flips: 0.01", "most_flips:",
      "20:54: methods.learned.most_flips: nothing is written here; give a value or leave the key "
      "out"),
+    ("most_flips: 0.01", "without: [residal]",
+     "20:64: methods.learned.without[0]: 'residal' is not allowed; did you mean 'residual'?"),
+    ("most_flips: 0.01", "without: [step, step]",
+     "20:70: methods.learned.without[1]: 'step' stands twice in this list"),
+    ("most_flips: 0.01", f"without: [{', '.join(get_args(Feature))}]",
+     "20:54: methods.learned.without: this leaves the flip predictor no feature; keep one"),
     # grid
     ("seed: [0, 1]\n", "seed: [0, 0]\n", "26:13: grid.seed[1]: 0 stands twice in this list"),
     ("  method: [frozen, gpfq, learned]\n", "", "21:1: grid.method: required, but missing"),
