@@ -1,0 +1,180 @@
+"""A small network that says which integer codes to move by one, trained before deployment.
+
+The greedy rule (`calibkit.quantize.rounding.flips`) takes a small subset at its word. The network
+has seen, on simulated drifts, what moves that a small sample recommended did on a large one, and
+says of each code how far its optimum can be believed: the expected optimum on all of the text is
+``trust * optimum on the subset + shift``, and a move is made where that is worth it. Everything
+else is as in the greedy rule, so that the difference is what was learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from calibkit.errors import UnknownName
+from calibkit.quantize.flip_features import FEATURES, Evidence, site_kind
+from calibkit.quantize.rounding.problem import CodeProblem
+
+HIDDEN = (24, 12)
+"""Units of the two hidden layers: 602 parameters in all."""
+
+SHORTLIST = 32
+"""Codes of a row that are looked at again after each of its moves; the rest only at first."""
+
+BLOCK = 1024
+"""Rows of a layer that the network looks at together."""
+
+
+class TrustNetwork(nn.Module):
+    """Features (n, features) and optima on the subset (n,) -> expected optima on the text (n,).
+
+    Trust lies between 0 and 2, the shift between -1 and 1 steps. Fresh, it is the greedy rule:
+    trust 1, shift 0.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(len(FEATURES), HIDDEN[0])
+        self.second = nn.Linear(HIDDEN[0], HIDDEN[1])
+        self.last = nn.Linear(HIDDEN[1], 2)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+        self.register_buffer("mean", torch.zeros(len(FEATURES)))
+        self.register_buffer("spread", torch.ones(len(FEATURES)))
+
+    def forward(self, x: Tensor, optimum: Tensor) -> Tensor:
+        """Return the expected optima, in steps, of the codes' own directions."""
+        hidden = torch.relu(self.first((x - self.mean) / self.spread))
+        found = self.last(torch.relu(self.second(hidden)))
+        return 2 * torch.sigmoid(found[..., 0]) * optimum + torch.tanh(found[..., 1])
+
+
+@dataclass(frozen=True, eq=False)
+class FlipPredictor:
+    """A trained network, with the features that it does without."""
+
+    network: TrustNetwork
+    without: Sequence[str] = ()
+
+    def choose(self, site: str, problem: CodeProblem, most: float) -> Tensor:
+        """Return moves (rows, columns) int8 of -1, 0, 1, of at most a share ``most`` of the codes.
+
+        Round by round, every row makes the move that is expected to lower the objective most, given
+        its moves before, the slope updated after each; a code moves once. Merging the rows' moves
+        by what they are expected to gain gives the ones that are made. Deterministic. Raises
+        ValueError for a problem without the float inputs' second moments.
+        """
+        rows, columns = problem.codes.shape
+        moves = torch.zeros((rows, columns), dtype=torch.int8)
+        budget = int(most * rows * columns)
+        if budget <= 0:
+            return moves
+        with torch.inference_mode():
+            evidence = Evidence.of(site_kind(site), problem)
+            every = torch.arange(columns).expand(rows, columns)
+            gain = self._gain(evidence, every)
+            _, listed = gain.topk(min(SHORTLIST, columns), dim=1)
+            gain = gain.gather(1, listed)
+            at = torch.arange(rows)
+            bound = torch.full((rows,), torch.inf, dtype=torch.float64)
+            made: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+            while True:
+                best, place = gain.max(dim=1)
+                bound = torch.minimum(bound, best)
+                kept = (best > 0) & (bound > _least(made, budget))
+                if not bool(kept.any()):
+                    break
+                rest = kept.nonzero()[:, 0]
+                at, bound, listed, place = (t[rest] for t in (at, bound, listed, place))
+                column = listed.gather(1, place[:, None])[:, 0]
+                evidence = evidence.take(rest)
+                direction = evidence.direction.gather(1, column[:, None])[:, 0]
+                made.append((bound, at, column, direction.to(torch.int8)))
+                evidence = evidence.after(column)
+                gain = self._gain(evidence, listed)
+            return _merged(made, moves, budget)
+
+    def _gain(self, evidence: Evidence, columns: Tensor) -> Tensor:
+        """Return by how much each move is expected to lower the objective: (rows, k) float64."""
+        starts = range(0, len(columns), BLOCK)
+        parts = [slice(start, start + BLOCK) for start in starts]
+        return torch.cat([self._gain_of(evidence.take(at), columns[at]) for at in parts])
+
+    def _gain_of(self, evidence: Evidence, columns: Tensor) -> Tensor:
+        x = evidence.features(columns) * kept_features(self.without)
+        optimum = evidence.optimum.gather(1, columns)
+        expected = self.network(x, optimum.to(torch.float32)).to(torch.float64)
+        gain: Tensor = (2 * expected - 1) * evidence.stake.gather(1, columns)
+        gain.masked_fill_(~evidence.open.gather(1, columns), -torch.inf)
+        return gain
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the network's arrays by name, to be stored; ``without`` is stored beside them."""
+        return {name: t.numpy().copy() for name, t in self.network.state_dict().items()}
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: Mapping[str, NDArray[Any]], without: Sequence[str] = ()
+    ) -> FlipPredictor:
+        """Rebuild a predictor from `tensors`."""
+        network = fresh(torch.Generator().manual_seed(0))
+        network.load_state_dict(
+            {name: torch.from_numpy(np.array(t)) for name, t in tensors.items()}
+        )
+        return cls(network.requires_grad_(False), tuple(without))  # noqa: FBT003
+
+
+def fresh(generator: torch.Generator) -> TrustNetwork:
+    """Return an untrained network, its weights drawn from ``generator`` alone."""
+    with torch.random.fork_rng(devices=[]):  # torch draws weights of its own, overwritten here
+        network = TrustNetwork()
+    with torch.no_grad():
+        for layer in (network.first, network.second):
+            bound = layer.in_features**-0.5
+            for tensor in (layer.weight, layer.bias):
+                tensor.uniform_(-bound, bound, generator=generator)
+    return network
+
+
+def kept_features(without: Sequence[str]) -> Tensor:
+    """Return 1 for features that are used and 0 for those that are not: (features,) float32.
+
+    Raises UnknownName for a feature that there is not.
+    """
+    for name in without:
+        if name not in FEATURES:
+            raise UnknownName("feature", name, FEATURES)
+    return torch.tensor([float(name not in without) for name in FEATURES])
+
+
+def _least(made: list[tuple[Tensor, Tensor, Tensor, Tensor]], budget: int) -> float:
+    """Return what a move must be worth, at the least, to be among the first ``budget``."""
+    bounds = torch.cat([part[0] for part in made]) if made else torch.empty(0)
+    if len(bounds) < budget:
+        return 0.0
+    least = float(torch.topk(bounds, budget, sorted=False).values.min())
+    return float(np.nextafter(least, 0.0))
+
+
+def _merged(
+    made: list[tuple[Tensor, Tensor, Tensor, Tensor]], moves: Tensor, budget: int
+) -> Tensor:
+    """Return the moves with the first ``budget`` of those found: by worth, then row, then round."""
+    if not made:
+        return moves
+    bounds, rows, columns, directions = (torch.cat(part) for part in zip(*made, strict=True))
+    rounds = torch.cat([torch.full((len(part[0]),), n) for n, part in enumerate(made)])
+    order = np.lexsort((rounds.numpy(), rows.numpy(), -bounds.numpy()))[:budget]
+    first = torch.from_numpy(order)
+    moves[rows[first], columns[first]] = directions[first]
+    return moves

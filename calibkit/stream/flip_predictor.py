@@ -1,0 +1,126 @@
+"""The flip predictor of a model and a scheme: trained before deployment, kept as an artefact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from calibkit.curate.encoding import Content, made_once
+from calibkit.identity import HARNESS, content_id, keyed_generator
+from calibkit.models.training import one_thread
+from calibkit.quantize.networks import Arrays
+from calibkit.quantize.schemes import Scheme
+from calibkit.ragged import Ragged
+from calibkit.stream.flip_lessons import Lessons, lessons, trials
+from calibkit.stream.flip_network import FlipPredictor, TrustNetwork, fresh, kept_features
+from calibkit.stream.simulated_drifts import Simulator
+from calibkit.sweep.jobs import ModelRef, Places
+from calibkit.sweep.shared import artefacts, float_model, labelled
+
+__all__ = ["FlipPredictor", "predictor_for", "train_predictor"]
+
+VERSION = 1
+"""Of the features, the simulated drifts and the training; part of every predictor's key."""
+
+EPOCHS = 6
+BATCH = 4096
+LEARNING_RATE = 3e-3
+
+
+def predictor_for(
+    places: Places,
+    model: ModelRef,
+    scheme: Scheme,
+    train_tokens: str,
+    *,
+    size: int,
+    seed: int = 0,
+    without: Sequence[str] = (),
+    most: float = 0.02,
+) -> FlipPredictor:
+    """Return the flip predictor of a float model under a scheme, trained where it is not there.
+
+    train_tokens: artefact of the documents that the model was trained on; the rest as for
+    `train_predictor`. Of several processes that ask at once, one trains. Raises UnknownName for a
+    feature that there is not.
+    """
+    kept_features(without)
+    made_from = [model.id, train_tokens]
+    settings = {"scheme": scheme.as_dict(), "size": size, "seed": seed, "most": most}
+    off = sorted(set(without))
+    key = content_id("artefact", ["predictor", VERSION, HARNESS, *made_from, settings, off])
+
+    def train() -> Content:
+        arrays, _ = float_model(places, model.key)
+        tokens, labels = labelled(places, train_tokens)
+        found = train_predictor(
+            model.kind, arrays, scheme, tokens, labels, size=size, seed=seed, without=off, most=most
+        )
+        return found.tensors(), {"made_from": made_from, **settings, "without": off}
+
+    tensors = made_once(artefacts(places), "predictor", key, train).tensors
+    return FlipPredictor.from_tensors(tensors, off)
+
+
+def train_predictor(
+    kind: str,
+    arrays: Arrays,
+    scheme: Scheme,
+    tokens: Ragged,
+    labels: NDArray[np.integer],
+    *,
+    size: int,
+    seed: int = 0,
+    without: Sequence[str] = (),
+    most: float = 0.02,
+) -> FlipPredictor:
+    """Return a flip predictor trained on simulated drifts of the training text.
+
+    tokens, labels: what the float model was trained on. size: documents of the subsets that
+    updates will look at; most: largest share of a site's codes that one will move. without:
+    features turned off, in training and in use.
+
+    Runs on one thread and draws from generators of its own: the same input gives the same weights
+    on one machine. Raises BadInput for fewer than two documents or a dynamic scheme, UnknownName
+    for a feature that there is not.
+    """
+    kept_features(without)
+    simulator = Simulator.of(tokens, labels)
+    with one_thread():
+        drifted = trials(kind, arrays, scheme, simulator, size=size, seed=seed, most=most)
+        with torch.inference_mode():
+            parts = [lessons(trial, seed, number) for number, trial in enumerate(drifted)]
+        return FlipPredictor(fitted(Lessons.joined(parts), seed, without), tuple(without))
+
+
+def fitted(learned: Lessons, seed: int, without: Sequence[str] = ()) -> TrustNetwork:
+    """Return a network that was fitted to lessons.
+
+    The loss is the squared error of what a move gains, weighted by the stake and, since the best
+    codes of a layer lie far from their optima, divided by the optimum.
+    """
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        x = learned.features.clone() * kept_features(without)
+        optimum, wanted = learned.optimum.clone(), learned.wanted.clone()
+        weight = learned.weight / (1 + learned.optimum)
+        weight = weight.clone() / weight.mean().clamp_min(1e-30)
+        state = int(keyed_generator(seed, "flip predictor", "weights").integers(2**62))
+        network = fresh(torch.Generator().manual_seed(state))
+        network.mean.copy_(x.mean(0))
+        network.spread.copy_(x.std(0).clamp_min(1e-3))
+        adam = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+        batches = -(-len(x) // BATCH)
+        slower = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, total_iters=EPOCHS * batches)
+        for epoch in range(EPOCHS):
+            order = keyed_generator(seed, "flip predictor", f"epoch {epoch}").permutation(len(x))
+            for start in range(0, len(x), BATCH):
+                rows = torch.from_numpy(order[start : start + BATCH])
+                error = network(x[rows], optimum[rows]) - wanted[rows]
+                adam.zero_grad()
+                (weight[rows] * error.square()).mean().backward()
+                adam.step()
+                slower.step()
+    return network.requires_grad_(False).eval()  # noqa: FBT003
