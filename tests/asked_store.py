@@ -1,12 +1,14 @@
-"""A study with everything that questions ask about, made up, and one that has only been planned."""
+"""A study and a stream with all that questions ask about, made up; a study that is only planned."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
-from made_results import make_results, model_id
+from made_results import WHEN, make_results, model_id
+from made_streams import Trajectory, make_streams, trajectories
 from noisy_study import make_study
 
 from calibkit.recipe import GridPoint, Recipe, parse_recipe
@@ -41,7 +43,7 @@ def recipe(text: str = TEXT) -> Recipe:
 
 
 def full_store(path: Path) -> Store:
-    """Every cell under every noise level, with labels, shifts, cards, documents, and a failure."""
+    """Every cell under every noise, with labels, shifts, cards, documents, a failure; a stream."""
     store, study = Store(path), recipe()
     cells = make_study(store, study)
     labels, cards, subsets = [], [], {}
@@ -86,7 +88,16 @@ def full_store(path: Path) -> Store:
         insert(con, "subset_cards", cards)
         insert(con, "subset_documents", documents)
         insert(con, "failures", [{k: v for k, v in failure.items() if k != "attempts"}])
+    started = WHEN + timedelta(hours=1)
+    make_streams(store, trajectories(), streamed, started=started)
     return store
+
+
+def streamed(one: Trajectory, step: int, phase: int) -> float:
+    """Draws are .01 apart; methods gain from step 1 on, re-calibration by .05 +- .001."""
+    gains = {"frozen": 0.0, "gpfq": -0.03, "flips": 0.04, "recalibrated": 0.05}
+    apart = (one.seed % 2 - 0.5) / 500 if one.method == "recalibrated" else 0.0
+    return 0.7 + 0.01 * one.seed + (gains[one.method] + apart) * (step > 0)
 
 
 def clean_store(

@@ -49,6 +49,20 @@ QUERIES = {
         GROUP BY ALL
         ORDER BY runs.recipe
     """,
+    "streams": """
+        SELECT t.recipe, progress.planned, progress.done, progress.failed, progress.missing,
+               list(DISTINCT t.model ORDER BY t.model) AS models,
+               list(DISTINCT t.method ORDER BY t.method) AS methods,
+               count(DISTINCT t.seed) AS draws, any_value(phases.phases) AS phases,
+               any_value(t.steps) AS batches, any_value(t.stream_id) AS stream_id, t.recipe_id
+        FROM core.stream_state AS t
+        LEFT JOIN progress ON progress.recipe = t.recipe
+        LEFT JOIN (SELECT stream_id, list(name ORDER BY phase) AS phases
+                   FROM stream_phases GROUP BY stream_id) AS phases
+               ON phases.stream_id = t.stream_id
+        GROUP BY ALL
+        ORDER BY t.recipe
+    """,
     "runs": """
         SELECT run_id, recipe, started_at, workers, host, git_commit, git_dirty, recipe_id
         FROM runs
@@ -62,6 +76,7 @@ MAKES = {
     "subsets": "calibkit build-subset CORPUS --policy NAME --size N --seed S",
     "models": "calibkit evaluate RECIPE",
     "recipes": "calibkit evaluate RECIPE",
+    "streams": "calibkit stream RECIPE",
     "runs": "calibkit evaluate RECIPE",
 }
 
@@ -71,7 +86,7 @@ MAKES = {
 @data_options
 @pass_session
 def list_(session: Session, *, kind: str, output: Output) -> None:
-    """List corpora, subsets, models, policies, recipes, runs.
+    """List corpora, subsets, models, policies, recipes, streams, runs.
 
     Of the store, or, for policies, of this installation. The first column is the name or id that
     other commands take.

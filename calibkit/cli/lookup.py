@@ -30,6 +30,8 @@ _BY_ID = {
     "model": "SELECT DISTINCT model_id, kind FROM models WHERE starts_with(model_id, $1)",
     "model key": "SELECT DISTINCT model_key, kind FROM models WHERE starts_with(model_key, $1)",
     "cell": "SELECT DISTINCT cell_id, '' FROM cells WHERE starts_with(cell_id, $1)",
+    "trajectory": "SELECT DISTINCT trajectory_id, '' FROM stream_trajectories"
+    " WHERE starts_with(trajectory_id, $1)",
     "run": "SELECT DISTINCT run_id, coalesce(recipe, '') FROM runs WHERE starts_with(run_id, $1)",
     "recipe": "SELECT DISTINCT recipe_id, recipe FROM runs WHERE starts_with(recipe_id, $1)",
 }
@@ -68,7 +70,8 @@ def find(con: duckdb.DuckDBPyConnection | None, text: str) -> Thing:
     if _ID.fullmatch(text):
         raise BadInput(
             f"nothing in the store has an id that starts with {text!r}; `calibkit list"
-            " corpora|subsets|models|recipes|runs` shows ids, and the view results has cells"
+            " corpora|subsets|models|recipes|runs` shows ids, the view results has cells, and"
+            " stream_progress has trajectories"
         )
     raise UnknownName("corpus, recipe or policy", text, {*names, *policy_names()})
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "build-subset": "calibkit.cli.build_subset:build_subset",
     "profile": "calibkit.cli.profile:profile",
     "evaluate": "calibkit.cli.evaluate:evaluate",
+    "stream": "calibkit.cli.stream:stream",
     "watch": "calibkit.cli.watch:watch",
     "sql": "calibkit.cli.sql:sql",
     "ask": "calibkit.cli.ask:ask",

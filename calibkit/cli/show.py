@@ -29,9 +29,9 @@ FIRST = 5
 def show(session: Session, *, thing: str, output: Output) -> None:
     """Show what a name or an id stands for.
 
-    A corpus, subset, model, cell, run, recipe or policy: an id (c1-..., s1-..., m1-..., k1-...,
-    x1-..., n1-..., y1-...), the start of one that only one id has, or the name of a corpus, a
-    recipe or a policy.
+    A corpus, subset, model, cell, trajectory, run, recipe or policy: an id (c1-..., s1-...,
+    m1-..., k1-..., x1-..., j1-..., n1-..., y1-...), the start of one that only one id has, or the
+    name of a corpus, a recipe or a policy.
 
     \b
     Examples:
@@ -150,6 +150,33 @@ def cell(con: duckdb.DuckDBPyConnection, thing: Thing) -> list[Record]:
     return [record | more for record in records]
 
 
+def trajectory(con: duckdb.DuckDBPyConnection, thing: Thing) -> list[Record]:
+    """Return a trajectory: who planned it, its steps, and its accuracy phase by phase."""
+    planned = _records(
+        con,
+        "SELECT recipe, corpus, model, model_seed, method, subset_update, model_update, params,"
+        " policy, size, seed, bits, preset, scheme_id, stream_id, recipe_id"
+        " FROM stream_trajectories WHERE trajectory_id = ? ORDER BY recipe, recipe_id, ordinal",
+        thing.id,
+    )
+    steps = _records(
+        con,
+        "SELECT step, phase, documents, subset_documents, came, gone, flips, refused, macs_subset,"
+        " macs_model, seconds_subset, seconds_model, peak_mb, subset_id"
+        " FROM stream_steps WHERE trajectory_id = ? ORDER BY step",
+        thing.id,
+    )
+    measured = _records(
+        con,
+        "SELECT step, phase, documents, accuracy, float_accuracy, macro_f1, nll, mean_abs_h, flags"
+        " FROM stream_evaluations WHERE trajectory_id = ? ORDER BY step, phase",
+        thing.id,
+    )
+    return [
+        {"trajectory_id": thing.id, "planned_as": planned, "steps": steps, "evaluations": measured}
+    ]
+
+
 def run(con: duckdb.DuckDBPyConnection, thing: Thing) -> list[Record]:
     """Return a run with its provenance."""
     return _records(con, "SELECT * FROM runs WHERE run_id = ?", thing.id)
@@ -158,7 +185,9 @@ def run(con: duckdb.DuckDBPyConnection, thing: Thing) -> list[Record]:
 def recipe(con: duckdb.DuckDBPyConnection, thing: Thing) -> list[Record]:
     """Return a version of a recipe: how far it is, its runs, its text."""
     cells = con.execute(
-        "SELECT count(*) FROM recipe_cells WHERE recipe_id = ?", [thing.id]
+        "SELECT (SELECT count(*) FROM recipe_cells WHERE recipe_id = $1)"
+        " + (SELECT count(*) FROM stream_trajectories WHERE recipe_id = $1)",
+        [thing.id],
     ).fetchone()
     runs = _records(
         con,
@@ -190,6 +219,7 @@ SHOWN: dict[str, Callable[[duckdb.DuckDBPyConnection, Thing], list[Record]]] = {
     "model": model,
     "model key": model,
     "cell": cell,
+    "trajectory": trajectory,
     "run": run,
     "recipe": recipe,
 }

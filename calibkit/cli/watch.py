@@ -91,9 +91,9 @@ def _name(recipe: str) -> str:
     """Return the recipe's name: that of the file, where there is one."""
     path = Path(recipe)
     if path.suffix in (".yaml", ".yml") or path.is_file():
-        from calibkit.recipe import load_recipe
+        from calibkit.recipe import is_stream, load_recipe, load_stream_recipe
 
-        return load_recipe(path).name
+        return (load_stream_recipe if is_stream(path) else load_recipe)(path).name
     return recipe
 
 
@@ -108,7 +108,7 @@ def _tell_idle(session: Session, name: str, runs: Sequence[LiveRun]) -> None:
         note(f"{_who(run)}: {_state(run)}; {_phase_words(run.phases[-1:])}".rstrip("; "))
     note(
         f"no run of {name!r} is under way in {session.store.path}; `calibkit evaluate RECIPE`"
-        ' starts or resumes one, and `calibkit sql "FROM progress"` says what is done'
+        ' (of a stream: `calibkit stream RECIPE`) starts or resumes one, and `calibkit sql "FROM progress"` says what is done'
     )
 
 

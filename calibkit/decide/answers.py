@@ -36,6 +36,8 @@ class Answer:
         defaults = {p.name: p.default for p in self.question.parameters}
         if "latest" in defaults.values() and self.values["recipe"] is None:
             why = "no recipe has been run against this store"
+        elif "latest-stream" in defaults.values() and self.values["recipe"] is None:
+            why = "no stream recipe has been run against this store"
         elif defaults.get("against") == "baseline" and self.values["against"] is None:
             why += "; the recipe has no policy of kind random: name another, --set against=POLICY"
         return f"no rows: {why}" + (f" ({', '.join(chosen)})" if chosen else "")

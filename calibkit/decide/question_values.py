@@ -19,12 +19,28 @@ _OF_RECIPE = {
     "bits": "bits",
     "preset": "preset",
     "rounding": "rounding",
+    "method": "method",
 }
 """Parameter -> the column of a recipe's cells that knows its values."""
-_LATEST = """
-    SELECT recipe FROM runs WHERE recipe IS NOT NULL AND recipe_id IS NOT NULL
-    ORDER BY started_at DESC, run_id DESC LIMIT 1
-"""
+_LATEST = {
+    "latest": """
+        SELECT recipe FROM runs WHERE recipe IS NOT NULL AND recipe_id IS NOT NULL
+        ORDER BY recipe_id IN (SELECT recipe_id FROM stream_trajectories), started_at DESC,
+                 run_id DESC
+        LIMIT 1
+    """,
+    "latest-stream": """
+        SELECT recipe FROM runs
+        WHERE recipe_id IN (SELECT recipe_id FROM stream_trajectories)
+        ORDER BY started_at DESC, run_id DESC LIMIT 1
+    """,
+}
+"""Default of the parameter recipe -> how it is found; of several kinds, one without a stream."""
+_PLANNED = """(
+    SELECT recipe, model, policy, size, bits, preset, rounding, NULL AS method FROM core.planned
+    UNION ALL
+    SELECT recipe, model, policy, size, bits, preset, NULL, method FROM core.stream_state
+)"""
 _BASELINE = """
     SELECT policy FROM core.planned
     WHERE recipe = $recipe AND (policy_kind = 'random' OR $any_kind)
@@ -37,8 +53,9 @@ class Parameter:
     """A parameter of a question.
 
     kind: VARCHAR, INTEGER or DOUBLE, or the words to choose from (``a|b``). default: its value if
-    none is given: ``any`` (no restriction), ``latest`` (the recipe of the latest run), ``baseline``
-    (the recipe's random policy; for ``policy`` its first one where it has none), or a value.
+    none is given: ``any`` (no restriction), ``latest`` (the recipe of the latest run),
+    ``latest-stream`` (that of the latest run of a stream recipe), ``baseline`` (the recipe's random
+    policy; for ``policy`` its first one where it has none), or a value.
     """
 
     name: str
@@ -53,7 +70,7 @@ class Parameter:
 
     def read(self, text: str) -> Value:
         """Return a value from text; raises BadInput that says what it has to be."""
-        if text == "any" and self.default in ("any", "latest"):
+        if text == "any" and self.default in ("any", *_LATEST):
             return None
         try:
             if self.kind == "INTEGER":
@@ -82,8 +99,8 @@ def values_of(
     values: dict[str, Value] = {}
     for parameter in parameters:
         text = given.get(parameter.name, parameter.default)
-        if text == "latest" and parameter.default == "latest":
-            rows = query(store, _LATEST).rows
+        if text == parameter.default and text in _LATEST:
+            rows = query(store, _LATEST[text]).rows
             values[parameter.name] = str(rows[0][0]) if rows else None
         elif text == "baseline" and parameter.default == "baseline":
             # documents may be anybody's; what others are held against is random
@@ -109,7 +126,7 @@ def _check(store: Store, values: Mapping[str, Value], given: Mapping[str, str]) 
         return
     columns = [_OF_RECIPE[name] for name in named]
     lists = ", ".join(f"list(DISTINCT {column} ORDER BY {column} DESC)" for column in columns)
-    sql = f"SELECT {lists} FROM core.planned WHERE recipe = $recipe"
+    sql = f"SELECT {lists} FROM {_PLANNED} WHERE recipe = $recipe"
     (known_values,) = query(store, sql, parameters={"recipe": recipe}).rows
     for name, column, there in zip(named, columns, known_values, strict=True):
         value = values[name]

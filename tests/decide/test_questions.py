@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from asked_store import clean_store, full_store, recipe
+from made_streams import make_streams, trajectories
 
 from calibkit.decide.answers import answer, asked
 from calibkit.decide.question_values import Parameter
@@ -17,6 +18,7 @@ PROMISED = {
     "best", "beats-random", "bits", "fragile", "rounding-hurts", "budget", "ks-predicts",
     "who-pays", "cheapest", "card-predicts", "progress", "failures", "sites-first", "noise-curve",
     "interaction", "dead", "draws-enough", "order-matters", "seeds", "same-subset",
+    "keeps-up", "forgets", "by-batch", "by-phase", "document-life",
 }  # fmt: skip
 
 
@@ -31,7 +33,9 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Store:
     from asked_store import TEXT
 
     path = tmp_path_factory.mktemp("planned") / "planned.duckdb"
-    return clean_store(path, TEXT, lambda point: None)
+    store = clean_store(path, TEXT, lambda point: None)
+    make_streams(store, trajectories(), lambda *_: 0.5, steps_done=lambda one: -1)
+    return store
 
 
 @pytest.fixture(scope="module")
@@ -120,10 +124,11 @@ def test_the_sql_is_read_only_one_statement_and_names_nothing_of_this_machine(na
 def test_rankings_have_their_intervals():
     for name in (
         "best", "beats-random", "bits", "fragile", "rounding-hurts", "cheapest", "who-pays",
-        "interaction", "noise-area", "ks-predicts", "card-predicts",
+        "interaction", "noise-area", "ks-predicts", "card-predicts", "keeps-up", "forgets",
+        "by-batch", "by-phase",
     ):  # fmt: skip
         columns = " ".join(left for left, _ in find_question(name).columns)
-        assert re.search(r"\b(ci|drop|area|more)_low\b", columns), name
+        assert re.search(r"\b(ci|drop|area|more|forgetting)_low\b", columns), name
 
 
 def test_the_latest_recipe_and_its_random_policy_are_asked(full):
@@ -131,6 +136,15 @@ def test_the_latest_recipe_and_its_random_policy_are_asked(full):
     assert found.values["recipe"] == "study"
     assert found.values["against"] == "random"
     assert found.said() == "recipe study, against random"
+
+
+def test_questions_about_streams_ask_the_latest_stream(full, fresh):
+    assert answer(full, "keeps-up").said() == "recipe stream-made"
+    assert answer(full, "best").values["recipe"] == "study"  # though it was run before the stream
+    said = answer(fresh, "keeps-up").said()
+    assert said == "no rows: no stream recipe has been run against this store"
+    with pytest.raises(BadInput, match="has no method 'flip'; did you mean 'flips'"):
+        answer(full, "keeps-up", {"recipe": "stream-made", "method": "flip"})
 
 
 def test_without_a_random_policy_it_says_what_to_name(tmp_path):
