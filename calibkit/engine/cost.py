@@ -140,15 +140,16 @@ def predictor_macs(codes: int, widths: tuple[int, ...]) -> int:
     return codes * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
 
 
-def fine_tune_macs(work: Work, *, epochs: int) -> int:
-    """Return the cost of back-propagation: a forward pass, and twice that backwards.
+def fine_tune_macs(work: Work, *, epochs: int, batch: int) -> int:
+    """Return the cost of back-propagation: every product forward, and two backward.
 
-    The likelihood of the true label alone, so the decoder's h part once and its label part once a
-    position's label; the input's table is looked up and not multiplied backwards.
+    The likelihood of the true label's tokens alone: the decoder's h part once a position, its
+    label part once a step of ``batch`` documents.
     """
     rows, columns = work.linear_shape
     if work.generative:
-        head = work.positions * rows * work.hidden + work.labels * rows * work.hidden
+        steps = -(-work.documents // batch)
+        head = (work.positions + steps * work.labels) * rows * work.hidden
     else:
         head = work.documents * rows * columns
     return 3 * epochs * (states_macs(work) + head)
