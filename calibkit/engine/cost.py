@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calibkit.engine.correction import PASSES
+from calibkit.engine.fine_tune import BATCH
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.schemes import Rounding, Scheme
 from calibkit.quantize.sites import GATES
@@ -140,7 +141,7 @@ def predictor_macs(codes: int, widths: tuple[int, ...]) -> int:
     return codes * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
 
 
-def fine_tune_macs(work: Work, *, epochs: int, batch: int) -> int:
+def fine_tune_macs(work: Work, *, epochs: int, batch: int = BATCH) -> int:
     """Return the cost of back-propagation: every product forward, and two backward.
 
     The likelihood of the true label's tokens alone: the decoder's h part once a position, its
