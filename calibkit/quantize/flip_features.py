@@ -114,8 +114,8 @@ class Evidence:
             h=h,
         )
 
-    def take(self, rows: Tensor | slice) -> Evidence:
-        """Return the same of some rows only."""
+    def take(self, rows: Tensor) -> Evidence:
+        """Return the same of some rows only, by number or by mask."""
         by_row = ("codes", "residual", "slope", "moved", "step", "size", "error")
         return replace(self, **{name: getattr(self, name)[rows] for name in by_row})
 
@@ -139,6 +139,12 @@ class Evidence:
     def stake(self) -> Tensor:
         """What one step more or less than the optimum costs: (rows, columns)."""
         return self.step.square() * self.power
+
+    @property
+    def gain(self) -> Tensor:
+        """By how much each move lowers the objective on the sample; -inf where there is none."""
+        found = 2 * self.step * self.slope.abs() - self.stake
+        return found.masked_fill_(~self.open, -torch.inf)
 
     def features(self, columns: Tensor) -> Tensor:
         """Return the features of some codes of each row: (rows, k, features) float32.

@@ -137,14 +137,11 @@ def _of_site(
 ) -> Iterator[Lessons]:
     evidence = Evidence.of(site_kind(site), small)
     rows, columns = small.codes.shape
-    gain = (2 * evidence.optimum - 1) * evidence.stake
-    reference = gain.max(dim=1).values.clamp_min(0).mean().clamp_min(1e-30)
+    reference = evidence.gain.max(dim=1).values.clamp_min(0).mean().clamp_min(1e-30)
     chosen = torch.from_numpy(np.sort(generator.permutation(rows)[:ROWS]))
     evidence, slope = evidence.take(chosen), large.slope[chosen]
     for _ in range(min(ROUNDS, columns)):
-        gain = (2 * evidence.optimum - 1) * evidence.stake
-        gain = gain.masked_fill(~evidence.open, -torch.inf)
-        best, found = gain.topk(min(EACH, columns), dim=1)
+        best, found = evidence.gain.topk(min(EACH, columns), dim=1)
         goes = (best[:, 0] > 0).nonzero()[:, 0]
         if not len(goes):
             return

@@ -25,11 +25,8 @@ from calibkit.quantize.rounding.problem import CodeProblem
 HIDDEN = (24, 12)
 """Units of the two hidden layers: 602 parameters in all."""
 
-SHORTLIST = 32
-"""Codes of a row that are looked at again after each of its moves; the rest only at first."""
-
-BLOCK = 1024
-"""Rows of a layer that the network looks at together."""
+SHORTLIST = 12
+"""Codes of a row that the network is asked about before each move: the greedy rule's best."""
 
 
 class TrustNetwork(nn.Module):
@@ -81,42 +78,34 @@ class FlipPredictor:
             return moves
         with torch.inference_mode():
             evidence = Evidence.of(site_kind(site), problem)
-            every = torch.arange(columns).expand(rows, columns)
-            gain = self._gain(evidence, every)
-            _, listed = gain.topk(min(SHORTLIST, columns), dim=1)
-            gain = gain.gather(1, listed)
             at = torch.arange(rows)
             bound = torch.full((rows,), torch.inf, dtype=torch.float64)
             made: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
             while True:
-                best, place = gain.max(dim=1)
+                best, column = self.best(evidence)
                 bound = torch.minimum(bound, best)
                 kept = (best > 0) & (bound > _least(made, budget))
                 if not bool(kept.any()):
-                    break
-                rest = kept.nonzero()[:, 0]
-                at, bound, listed, place = (t[rest] for t in (at, bound, listed, place))
-                column = listed.gather(1, place[:, None])[:, 0]
-                evidence = evidence.take(rest)
+                    return _merged(made, moves, budget)
+                at, bound, column = at[kept], bound[kept], column[kept]
+                evidence = evidence.take(kept)
                 direction = evidence.direction.gather(1, column[:, None])[:, 0]
                 made.append((bound, at, column, direction.to(torch.int8)))
                 evidence = evidence.after(column)
-                gain = self._gain(evidence, listed)
-            return _merged(made, moves, budget)
 
-    def _gain(self, evidence: Evidence, columns: Tensor) -> Tensor:
-        """Return by how much each move is expected to lower the objective: (rows, k) float64."""
-        starts = range(0, len(columns), BLOCK)
-        parts = [slice(start, start + BLOCK) for start in starts]
-        return torch.cat([self._gain_of(evidence.take(at), columns[at]) for at in parts])
+    def best(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
+        """Return each row's best move: what it is expected to gain (rows,), and its column (rows,).
 
-    def _gain_of(self, evidence: Evidence, columns: Tensor) -> Tensor:
+        -inf where a row has no move.
+        """
+        shortlist = min(SHORTLIST, evidence.codes.shape[1])
+        by_sample, columns = evidence.gain.topk(shortlist, dim=1)
         x = evidence.features(columns) * kept_features(self.without)
         optimum = evidence.optimum.gather(1, columns)
         expected = self.network(x, optimum.to(torch.float32)).to(torch.float64)
-        gain: Tensor = (2 * expected - 1) * evidence.stake.gather(1, columns)
-        gain.masked_fill_(~evidence.open.gather(1, columns), -torch.inf)
-        return gain
+        gain = (2 * expected - 1) * evidence.stake.gather(1, columns)
+        best, place = gain.masked_fill_(by_sample == -torch.inf, -torch.inf).max(dim=1)
+        return best, columns.gather(1, place[:, None])[:, 0]
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the network's arrays by name, to be stored; ``without`` is stored beside them."""
