@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from calibkit.engine.correction import SiteCodes, correct_gates, correct_linear
+from calibkit.engine.float_pass import RememberedStates
 from calibkit.engine.statistics import collect_statistics
 from calibkit.errors import BadInput
 from calibkit.quantize.installation import install, set_bits
@@ -98,15 +99,19 @@ def chosen_ranges(
     *,
     statistics: Mapping[str, SiteStatistics] | None = None,
     observed: Mapping[str, float] | None = None,
+    floats: RememberedStates | None = None,
 ) -> tuple[dict[str, float], dict[str, int]]:
     """Return thresholds and zero points of all activation sites, by the scheme's observer.
 
-    statistics, observed: as in `calibrate`. A scheme that is not dynamic.
+    statistics, observed: as in `calibrate`; floats: as in `collect_statistics`. A scheme that is
+    not dynamic.
     """
     if scheme.observer == "brevitas":
         return dict(observed or brevitas_thresholds(kind, arrays, subset, scheme)), {}
     if statistics is None:
-        statistics = collect_statistics(kind, arrays, subset, percentile=scheme.percentile)
+        statistics = collect_statistics(
+            kind, arrays, subset, percentile=scheme.percentile, floats=floats
+        )
     return activation_ranges(kind, statistics, scheme)
 
 

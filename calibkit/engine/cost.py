@@ -79,18 +79,21 @@ def head_macs(work: Work) -> int:
     return work.positions * rows * (work.hidden + work.labels) + label_part
 
 
-def gate_gram_macs(work: Work, *, exact: bool = False) -> int:
-    """Return the cost of the moments of what the gates read, both passes included."""
+def gate_gram_macs(work: Work, *, exact: bool = False, passes: int = 2) -> int:
+    """Return the cost of the moments of what the gates read.
+
+    passes: the float model's and the quantized network's, or 1 where the former is known.
+    """
     columns = work.gate_shape[1]
-    return 2 * states_macs(work) + (3 if exact else 2) * work.positions * columns**2
+    return passes * states_macs(work) + (3 if exact else 2) * work.positions * columns**2
 
 
-def linear_gram_macs(work: Work, *, exact: bool = False) -> int:
-    """Return the cost of the moments of what the linear layer reads, both passes included."""
+def linear_gram_macs(work: Work, *, exact: bool = False, passes: int = 2) -> int:
+    """Return the cost of the moments of what the linear layer reads; passes: as above."""
     matrices = 3 if exact else 2
     rows = work.positions if work.generative else work.documents
     labels = matrices * work.labels * work.hidden**2 if work.generative else 0
-    return 2 * states_macs(work) + matrices * rows * work.hidden**2 + labels
+    return passes * states_macs(work) + matrices * rows * work.hidden**2 + labels
 
 
 def rounding_macs(method: Rounding, rows: int, columns: int) -> int:

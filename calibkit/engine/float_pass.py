@@ -42,6 +42,33 @@ class FloatBatch:
     linear_input: Tensor
 
 
+class RememberedStates:
+    """Hidden states of the float model over the batches of one list of documents, computed once.
+
+    Several moments of one update read them, and the pass that ranges are chosen by has them anyway.
+    """
+
+    def __init__(self, model: FloatModel) -> None:
+        self.model = model
+        self._of: dict[bytes, Tensor] = {}
+
+    @property
+    def known(self) -> bool:
+        """Whether there are any."""
+        return bool(self._of)
+
+    def __call__(self, one: Batch) -> Tensor:
+        """Return the hidden states (total, hidden) of a batch's packed positions."""
+        key = one.rows.tobytes()
+        if key not in self._of:
+            self._of[key] = self.model.hidden(one)
+        return self._of[key]
+
+    def remember(self, done: FloatBatch) -> None:
+        """Keep those of a pass that was for something else."""
+        self._of[done.batch.rows.tobytes()] = done.hidden
+
+
 STEPS = ("i", "f", "g", "o", "fc", "ig", "c", "t", "h")
 """What a step computes: gates, f * c, i * g, cell state, its tanh, hidden state."""
 

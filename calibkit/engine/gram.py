@@ -9,6 +9,7 @@ from calibkit.engine.batches import BATCH, batches
 from calibkit.engine.choice import states_by
 from calibkit.engine.fidelity import float_pass_states
 from calibkit.engine.float_pass import FloatModel
+from calibkit.engine.plain import States
 from calibkit.quantize.networks import (
     Arrays,
     QuantClassifier,
@@ -32,20 +33,23 @@ def linear_gram(
     float_pass: FloatPass = "float",
     exact: bool = False,
     batch: int = BATCH,
+    floats: States | None = None,
 ) -> Gram:
     """Return the Gram matrices of the classifier's or decoder's input, in float64.
 
     float_pass: where the float side comes from; brevitas stands for the pass that Brevitas takes
     for the float model's, see `calibkit.engine.fidelity`. exact: with the float inputs' own second
-    moments. The decoder's input is [h_t ; v_y] for
-    every position and every label, as at inference; its Gram matrix is put together from sums
-    over h and over v.
+    moments. floats: gives the float model's hidden states, where they are at hand. The decoder's
+    input is [h_t ; v_y] for every position and every label, as at inference; its Gram matrix is put
+    together from sums over h and over v.
     """
     model = FloatModel.of(network.kind, arrays)
     proxy = activation_proxies(network)[f"{linear_name(network.kind)}.input"]
     quantize = activation_impl(proxy)
     sums, states = Sums(exact=exact), states_by("auto", network, tokens)
-    floats = float_pass_states(network) if float_pass == "brevitas" else model.hidden
+    if float_pass == "brevitas":
+        floats = float_pass_states(network)
+    floats = model.hidden if floats is None else floats
     with torch.inference_mode():
         for one in batches(tokens, drop_last=model.label_vectors is not None, size=batch):
             ours, theirs = states(one), floats(one)
@@ -65,12 +69,13 @@ def gate_gram(
     *,
     exact: bool = False,
     batch: int = BATCH,
+    floats: States | None = None,
 ) -> Gram:
     """Return the Gram matrices of [x_t ; h_(t-1)], which all four LSTM gates read, in float64.
 
     Over real tokens only; h before the first token is 0. The quantized side is what the network
-    has now: its quantized input, and the hidden states under its present weights. exact: with the
-    float inputs' own second moments.
+    has now: its quantized input, and the hidden states under its present weights. exact, floats: as
+    in `linear_gram`.
     """
     model = FloatModel.of(network.kind, arrays)
     proxies = activation_proxies(network)
@@ -78,10 +83,11 @@ def gate_gram(
     for site in network.input_sites:
         embedding = activation_impl(proxies[site])(embedding)[0]
     sums, states = Sums(exact=exact), states_by("auto", network, tokens)
+    floats = model.hidden if floats is None else floats
     with torch.inference_mode():
         for one in batches(tokens, drop_last=model.label_vectors is not None, size=batch):
             ids = one.pack(one.ids[:, :, None])[:, 0]
-            theirs = torch.cat([model.embedding[ids], one.before(model.hidden(one))], dim=1)
+            theirs = torch.cat([model.embedding[ids], one.before(floats(one))], dim=1)
             sums.add(torch.cat([embedding[ids], one.before(states(one))], dim=1), theirs)
     return sums.gram()
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from calibkit.engine.batches import BATCH, batches
-from calibkit.engine.float_pass import FloatBatch, FloatModel, Values
+from calibkit.engine.float_pass import FloatBatch, FloatModel, RememberedStates, Values
 from calibkit.quantize.estimators import KEYS, SHIFT, Histogram
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.ranges import SiteStatistics, merge_largest, rank_from_top
@@ -40,13 +40,20 @@ SAME = {"decoder.input/hidden": "lstm.io/hidden"}
 
 
 def collect_statistics(
-    kind: str, arrays: Arrays, tokens: Ragged, *, percentile: float, batch: int = OBSERVED
+    kind: str,
+    arrays: Arrays,
+    tokens: Ragged,
+    *,
+    percentile: float,
+    batch: int = OBSERVED,
+    floats: RememberedStates | None = None,
 ) -> dict[str, SiteStatistics]:
     """Return the statistics of every activation site, and of every part of one (`PARTS`).
 
     percentile: the lowest percentile that will be asked for; it decides how many of the largest
-    magnitudes are kept. Exact; independent of the documents' order, and of ``batch`` up to the
-    rounding of float32 matrix products.
+    magnitudes are kept. floats: keeps the hidden states, where all documents are one batch.
+    Exact; independent of the documents' order, and of ``batch`` up to the rounding of float32
+    matrix products.
     """
     model = FloatModel.of(kind, arrays)
     sites = {site: PARTS.get(site, (site,)) for site in ACTIVATION_SITES[kind]}
@@ -75,7 +82,11 @@ def collect_statistics(
 
     with torch.inference_mode():
         for one in batches(tokens, drop_last=kind == "generative", size=batch):
-            observe(model.run(one))  # freed before the next batch needs as much
+            done = model.run(one)
+            observe(done)
+            if floats is not None and len(tokens) <= batch:
+                floats.remember(done)
+            del done  # freed before the next batch needs as much
     found = {part: observer.finish() for part, observer in observers.items()}
     for part, size in sizes.items():
         if found[SAME.get(part, part)].count != size:

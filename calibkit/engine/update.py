@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calibkit.engine import cost
+from calibkit.engine.float_pass import FloatModel, RememberedStates
 from calibkit.engine.gram import gate_gram, linear_gram
 from calibkit.engine.integer_state import IntegerState, float_biases, refuse_dynamic
 from calibkit.errors import BadInput
@@ -67,6 +68,7 @@ class Update:
     biases: Biases
     network: QuantClassifier
     work: cost.Work
+    floats: RememberedStates
     macs: int = 0
     flips: int = 0
     codes: int = 0
@@ -82,12 +84,14 @@ class Update:
         scheme: Scheme,
         subset: Ragged,
         biases: Biases,
+        floats: RememberedStates | None = None,
     ) -> Update:
-        """Begin with a state."""
+        """Begin with a state; floats: the float model's hidden states, where they are known."""
         check(scheme, subset)
         network = state.network(arrays, scheme)
         work = cost.Work.of(state.kind, arrays, subset)
-        return cls(state, arrays, scheme, subset, biases, network, work)
+        known = floats or RememberedStates(FloatModel.of(state.kind, arrays))
+        return cls(state, arrays, scheme, subset, biases, network, work, known)
 
     @property
     def last(self) -> str:
@@ -100,16 +104,19 @@ class Update:
 
     def moments(self, layer: Layer) -> Gram:
         """Return the moments of what a layer reads under the present network."""
+        shared = self.floats.known and (layer == "gates" or self.scheme.float_pass == "float")
+        passes = 1 if shared else 2
         if layer == "gates":
-            self.macs += cost.gate_gram_macs(self.work)
-            return gate_gram(self.network, self.arrays, self.subset, exact=True)
-        self.macs += cost.linear_gram_macs(self.work)
+            self.macs += cost.gate_gram_macs(self.work, passes=passes)
+            return gate_gram(self.network, self.arrays, self.subset, exact=True, floats=self.floats)
+        self.macs += cost.linear_gram_macs(self.work, passes=passes)
         return linear_gram(
             self.network,
             self.arrays,
             self.subset,
             float_pass=self.scheme.float_pass,
             exact=True,
+            floats=self.floats,
         )
 
     def follows(self, site: str) -> bool:

@@ -8,7 +8,7 @@ states of the new gates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -16,30 +16,53 @@ from torch import Tensor
 from calibkit.engine import cost
 from calibkit.engine.calibrate import chosen_ranges
 from calibkit.engine.correction import PASSES
+from calibkit.engine.float_pass import RememberedStates
 from calibkit.engine.integer_state import IntegerState
-from calibkit.engine.update import GATE_SITES, LAYERS, Biases, Update, UpdateReport, check
+from calibkit.engine.update import (
+    GATE_SITES,
+    LAYERS,
+    Biases,
+    Layer,
+    Update,
+    UpdateReport,
+    check,
+)
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.rounding.problem import CodeProblem
 from calibkit.quantize.schemes import Rounding, Scheme
 from calibkit.ragged import Ragged
 
-__all__ = ["Chooser", "UpdateReport", "flip", "moved", "problems", "reround", "update_ranges"]
+__all__ = [
+    "Chooser",
+    "Layer",
+    "UpdateReport",
+    "flip",
+    "moved",
+    "problems",
+    "reround",
+    "update_ranges",
+]
 
 Chooser = Callable[[str, CodeProblem], Tensor]
 """Returns moves (rows, columns) of -1, 0, 1 for the codes of a weight site."""
 
 
 def update_ranges(
-    state: IntegerState, arrays: Arrays, scheme: Scheme, subset: Ragged
+    state: IntegerState,
+    arrays: Arrays,
+    scheme: Scheme,
+    subset: Ragged,
+    *,
+    floats: RememberedStates | None = None,
 ) -> IntegerState:
     """Return the state with the activation ranges that calibration on ``subset`` would find.
 
-    The float model's, so that they do not depend on the codes. Raises BadInput for an empty subset
-    and for a dynamic scheme.
+    The float model's, so that they do not depend on the codes. floats: keeps its hidden states for
+    what is updated next. Raises BadInput for an empty subset and for a dynamic scheme.
     """
     check(scheme, subset)
     with torch.inference_mode():
-        thresholds, zero_points = chosen_ranges(state.kind, arrays, subset, scheme)
+        thresholds, zero_points = chosen_ranges(state.kind, arrays, subset, scheme, floats=floats)
     return state.with_ranges(thresholds, zero_points)
 
 
@@ -69,26 +92,36 @@ def reround(
     method: Rounding = "gpfq",
     guard: bool = True,
     biases: Biases = "stay",
+    layers: Sequence[Layer] = LAYERS,
+    floats: RememberedStates | None = None,
 ) -> tuple[IntegerState, UpdateReport]:
     """Round gates and linear layer anew, from the float weights, on the inputs of ``subset``.
 
     The gates `PASSES` times, each time under the states of the codes before, as in calibration.
     guard: a site whose new codes are worse on its inputs than its old ones keeps the old ones.
-    Raises BadInput as `update_ranges` does.
+    layers: which kinds; those left out keep their codes. floats: the float model's hidden states on
+    the subset, where they are known. Raises BadInput as `update_ranges` does.
     """
-    update = Update.of(state, arrays, scheme, subset, biases)
+    update = Update.of(state, arrays, scheme, subset, biases, floats)
     with torch.inference_mode():
-        seen = update.moments("gates")
-        for turn in range(PASSES):
-            found = {site: update.rounded(site, seen, method) for site in GATE_SITES}
-            if turn < PASSES - 1:
-                update.put(found, seen)
-                seen = seen.halfway(update.moments("gates"))
-        update.state = state  # whose codes the new ones are compared with
-        update.settle(found, seen, guard=guard)
-        seen = update.moments("linear")
-        update.settle({update.last: update.rounded(update.last, seen, method)}, seen, guard=guard)
+        if "gates" in layers:
+            _reround_gates(update, method, guard=guard)
+        if "linear" in layers:
+            seen = update.moments("linear")
+            codes = {update.last: update.rounded(update.last, seen, method)}
+            update.settle(codes, seen, guard=guard)
     return update.state, update.report()
+
+
+def _reround_gates(update: Update, method: Rounding, *, guard: bool) -> None:
+    before, seen = update.state, update.moments("gates")
+    for turn in range(PASSES):
+        found = {site: update.rounded(site, seen, method) for site in GATE_SITES}
+        if turn < PASSES - 1:
+            update.put(found, seen)
+            seen = seen.halfway(update.moments("gates"))
+    update.state = before  # whose codes the new ones are compared with
+    update.settle(found, seen, guard=guard)
 
 
 def flip(
@@ -101,16 +134,19 @@ def flip(
     most: float,
     guard: bool = True,
     biases: Biases = "stay",
+    layers: Sequence[Layer] = LAYERS,
+    floats: RememberedStates | None = None,
 ) -> tuple[IntegerState, UpdateReport]:
     """Move codes of gates and linear layer by one where ``choose`` says so.
 
     most: the largest share of a site's codes that may move; what would leave the range does not
     move. guard: a site that the moves would make worse on the subset keeps its codes.
-    Raises BadInput as `update_ranges` does, ValueError for moves that break the rules.
+    layers, floats: as in `reround`. Raises BadInput as `update_ranges` does, ValueError for moves
+    that break the rules.
     """
-    update = Update.of(state, arrays, scheme, subset, biases)
+    update = Update.of(state, arrays, scheme, subset, biases, floats)
     with torch.inference_mode():
-        for layer in LAYERS:
+        for layer in layers:
             seen, found = update.moments(layer), {}
             for site in update.sites(layer):
                 problem = update.problem(site, seen)
