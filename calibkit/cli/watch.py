@@ -108,7 +108,8 @@ def _tell_idle(session: Session, name: str, runs: Sequence[LiveRun]) -> None:
         note(f"{_who(run)}: {_state(run)}; {_phase_words(run.phases[-1:])}".rstrip("; "))
     note(
         f"no run of {name!r} is under way in {session.store.path}; `calibkit evaluate RECIPE`"
-        ' (of a stream: `calibkit stream RECIPE`) starts or resumes one, and `calibkit sql "FROM progress"` says what is done'
+        " (of a stream: `calibkit stream RECIPE`) starts or resumes one, and `calibkit sql"
+        ' "FROM progress"` says what is done'
     )
 
 

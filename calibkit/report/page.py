@@ -79,8 +79,18 @@ def make_page(store: Store, recipe: Recipe) -> str:
 
 def page_of(study: Study) -> str:
     """Return the page of a study that was read."""
+    return document(
+        f"{study.recipe.name}: calibkit report",
+        _header(study),
+        navigation(SECTIONS),
+        tag("main", _answers(study), *_sections(study)),
+        footer(),
+    )
+
+
+def document(title: str, *body: Child) -> str:
+    """Return a whole page with its style and script, which are all that may run in it."""
     style, script = stylesheet(), _packaged("sort.js")
-    title = f"{study.recipe.name}: calibkit report"
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -91,15 +101,8 @@ def page_of(study: Study) -> str:
         tag("title", title),
         Markup(f"<style>{style}</style>"),
     )
-    body = tag(
-        "body",
-        _header(study),
-        _navigation(),
-        tag("main", _answers(study), *_sections(study)),
-        _footer(study),
-        Markup(f"<script>{script}</script>"),
-    )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+    whole = tag("body", *body, Markup(f"<script>{script}</script>"))
+    return f"<!doctype html>\n{tag('html', head, whole, lang='en')}\n"
 
 
 def stylesheet() -> str:
@@ -134,17 +137,22 @@ def _packaged(file: str) -> str:
 
 
 def _header(study: Study) -> Markup:
+    recipe = study.recipe
+    return top(recipe.name, recipe.about, _warnings(study), headline(study), _facts(study))
+
+
+def top(name: str, about: str, warnings: Sequence[Markup], headline: str, facts: Markup) -> Markup:
+    """Return the head of a page: what it is about, and what came of it in one sentence."""
     toggle = tag("button", "Dark", id="theme", type="button", hidden=True)
     bar = tag("div", tag("p", "calibkit report"), toggle, class_="bar")
-    about = tag("p", study.recipe.about, class_="about") if study.recipe.about else None
     return tag(
         "header",
         bar,
-        tag("h1", study.recipe.name),
-        about,
-        *_warnings(study),
-        tag("p", headline(study), class_="headline"),
-        _facts(study),
+        tag("h1", name),
+        tag("p", about, class_="about") if about else None,
+        *warnings,
+        tag("p", headline, class_="headline"),
+        facts,
         class_="top",
     )
 
@@ -184,6 +192,11 @@ def _facts(study: Study) -> Markup:
          f"{draws[0]} to {draws[-1]}" if draws else "none", "distinct calibration sets"),
         ("Float models", listed(floats) or "none measured", "accuracy on clean documents"),
     ]  # fmt: skip
+    return facts_of(pairs)
+
+
+def facts_of(pairs: Sequence[tuple[str, str, str]]) -> Markup:
+    """Return facts as a row of names, what they say, and what is to be added."""
     return tag(
         "dl",
         *(
@@ -194,8 +207,9 @@ def _facts(study: Study) -> Markup:
     )
 
 
-def _navigation() -> Markup:
-    links = [tag("li", tag("a", called, href=f"#{name}")) for name, called in SECTIONS]
+def navigation(sections: Sequence[tuple[str, str]]) -> Markup:
+    """Return links to the sections."""
+    links = [tag("li", tag("a", called, href=f"#{name}")) for name, called in sections]
     return tag("nav", tag("ul", *links), aria_label="Sections")
 
 
@@ -262,7 +276,8 @@ def _sections(study: Study) -> list[Markup]:
     return [maker(study) for maker in makers]
 
 
-def _footer(study: Study) -> Markup:
+def footer() -> Markup:
+    """Return what stands below a page."""
     said = (
         f"Made by calibkit {__version__} from the store alone; the same store gives the same page."
         " It loads nothing and sends nothing. Fractions in the SQL are in [0, 1]; queries run with"

@@ -5,15 +5,37 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 
 from calibkit.report.elements import Cell, Column, behind, facts, section, table
 from calibkit.report.html import Child, Markup, join, tag
-from calibkit.report.study import Study
+from calibkit.report.queries import Asked
 from calibkit.report.wording import NOTHING, count, duration, listed, percent
 
 
-def provenance(study: Study) -> Markup:
+class Measured(Protocol):
+    """What was measured and asked of the store: an ordinary study, or one of a stream."""
+
+    @property
+    def asked(self) -> Mapping[str, Asked]:
+        """Queries and their answers, by name."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """The recipe as it was run."""
+        ...
+
+    def rows(self, name: str) -> tuple[Mapping[str, Any], ...]:
+        """Return what the query of that name says."""
+        ...
+
+    def sql(self, name: str) -> str:
+        """Return the query of that name."""
+        ...
+
+
+def provenance(study: Measured) -> Markup:
     """Return the section on provenance."""
     parts: list[Child] = [facts(_facts(study))]
     if study.rows("provenance"):
@@ -24,7 +46,7 @@ def provenance(study: Study) -> Markup:
     return section("provenance", "Provenance", *parts)
 
 
-def recipe_text(study: Study) -> Markup:
+def recipe_text(study: Measured) -> Markup:
     """Return the section with the recipe's text."""
     version = study.asked["text"].rows[0]["recipe_id"]
     lede = join("Everything that decides the numbers. Version ", tag("code", str(version)), ".")
@@ -32,7 +54,7 @@ def recipe_text(study: Study) -> Markup:
     return section("recipe", "The recipe", text, lede=lede)
 
 
-def _facts(study: Study) -> list[tuple[Child, Child]]:
+def _facts(study: Measured) -> list[tuple[Child, Child]]:
     said: list[tuple[Child, Child]] = []
     for row in study.rows("corpus"):
         version = f", version {row['version']}" if row["version"] else ""
@@ -52,13 +74,14 @@ def _facts(study: Study) -> list[tuple[Child, Child]]:
     rows = study.rows("provenance")
     if rows:
         first, last = min(row["first"] for row in rows), max(row["last"] for row in rows)
-        said += [
-            ("Measured", f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"),
-            ("Test documents", _codes(rows, "test_id")),
-            ("Arithmetic", f"{_names(rows, 'arithmetic')}, on {_names(rows, 'device')}"),
-            ("Harness", f"version {_names(rows, 'harness')}"),
-            ("Machine", _names(rows, "host")),
-        ]
+        said.append(("Measured", f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"))
+        if "test_id" in rows[0]:
+            said += [
+                ("Test documents", _codes(rows, "test_id")),
+                ("Arithmetic", f"{_names(rows, 'arithmetic')}, on {_names(rows, 'device')}"),
+                ("Harness", f"version {_names(rows, 'harness')}"),
+            ]
+        said.append(("Machine", _names(rows, "host")))
     versions: dict[str, set[str]] = {}
     for run in study.rows("runs"):
         for package, version in _loaded(run["versions"]).items():
@@ -94,7 +117,7 @@ def _loaded(written: object) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _models(study: Study) -> Markup:
+def _models(study: Measured) -> Markup:
     columns = [
         Column("float model"), Column("seed", is_number=True), Column("kind"),
         Column("test accuracy, %", is_number=True), Column("validation, %", is_number=True),
@@ -125,7 +148,7 @@ def _models(study: Study) -> Markup:
     return table("Float models", columns, rows, study.sql("trained"))
 
 
-def _runs(study: Study) -> Markup:
+def _runs(study: Measured) -> Markup:
     columns = [
         Column("started (UTC)", is_whole=True), Column("command"),
         Column("workers", is_number=True), Column("host"), Column("commit of the folder"),

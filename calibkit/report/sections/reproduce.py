@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -21,7 +21,7 @@ def reproduce(study: Study) -> Markup:
     """Return the section with the commands."""
     parts: list[Child] = [
         tag("h3", "Measure it again"),
-        tag("p", f"With calibkit {_measured_with(study)}, and the recipe above saved as"
+        tag("p", f"With calibkit {measured_with(study.rows('runs'))}, and the recipe above saved as"
             f" {file_name(study)}:"),
         commands(*measuring(study)),
     ]  # fmt: skip
@@ -58,15 +58,15 @@ def measuring(study: Study) -> list[str]:
     lines = []
     corpus = study.recipe.corpus
     if corpus.source is None:
-        lines.append(_ingest(study))
+        lines.append(ingesting(corpus.name, study.rows("corpus")))
     lines.append(f"calibkit evaluate {file_name(study)}")
     return lines
 
 
-def _ingest(study: Study) -> str:
-    """Return the command that ingests the corpus as it was, with the names of its files."""
-    start = ["calibkit", "ingest", shlex.quote(study.recipe.corpus.name)]
-    sources = [row["source"] for row in study.rows("corpus") if row["source"]]
+def ingesting(corpus: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the command that ingests a corpus as it was, with the names of its files."""
+    start = ["calibkit", "ingest", shlex.quote(corpus)]
+    sources = [row["source"] for row in rows if row["source"]]
     source = json.loads(sources[0]) if sources else {}
     if source.get("kind") == "docstrings":
         return " ".join([*start, "--from docstrings"])
@@ -123,8 +123,8 @@ def _some_cell(study: Study) -> str | None:
     return min((str(row["cell_id"]) for row in study.clean), default=None)
 
 
-def _measured_with(study: Study) -> str:
-    runs = study.rows("runs")
+def measured_with(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Return the version of calibkit that the latest run had."""
     versions = runs[-1]["versions"] if runs else None
     known = json.loads(versions) if isinstance(versions, str) else versions or {}
     return str(known.get("calibkit", __version__))
