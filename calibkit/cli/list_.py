@@ -86,9 +86,9 @@ MAKES = {
 @data_options
 @pass_session
 def list_(session: Session, *, kind: str, output: Output) -> None:
-    """List corpora, subsets, models, policies, recipes, streams, runs.
+    """List corpora, subsets, models, recipes, streams.
 
-    Of the store, or, for policies, of this installation. The first column is the name or id that
+    Also runs and policies. Of the store, or, for policies, of this installation. The first column is the name or id that
     other commands take.
 
     \b
