@@ -103,12 +103,18 @@ def _tell_next(session: Session, file: Path, recipe: StreamRecipe) -> None:
     calibkit = "calibkit" if store is None else f"calibkit --store {shlex.quote(str(store))}"
     name = shlex.quote(recipe.name)
     note("Next:")
-    note(f"  {calibkit} ask keeps-up --recipe {name}")
+    note(f"  {calibkit} ask keeps-up --recipe {name}{_than(recipe)}")
     note(
         f'  {calibkit} sql "SELECT model, method, seed, step, phase_name, accuracy FROM'
         f" stream_results WHERE recipe = '{recipe.name}' AND is_current\""
     )
     note(f"  {calibkit} report {shlex.quote(str(file))} -o {recipe.name}.html")
+
+
+def _than(recipe: StreamRecipe) -> str:
+    """Return the option that compares with flips at random, where the recipe has them."""
+    controls = [m.alias for m in recipe.methods.values() if m.model == "random-flips"]
+    return f" --set than={shlex.quote(controls[0])}" if controls else ""
 
 
 def _tell_rest(report: StreamReport, where: str | None) -> None:

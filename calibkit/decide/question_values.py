@@ -20,6 +20,7 @@ _OF_RECIPE = {
     "preset": "preset",
     "rounding": "rounding",
     "method": "method",
+    "than": "method",
 }
 """Parameter -> the column of a recipe's cells that knows its values."""
 _LATEST = {

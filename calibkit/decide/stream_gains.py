@@ -1,5 +1,7 @@
 """What each method of a stream recipe gains over the network that is left as it was deployed.
 
+Or over another method: what one update gains over another, or a feature is worth.
+
 A draw is a seed: other batches and another first subset. Methods of the same draw and float model
 are paired, and clustered by float model where there are several (``contrast``).
 """
@@ -14,7 +16,7 @@ from calibkit.decide.contrast import Gain, Paired, contrast, gains_table
 from calibkit.decide.evidence import noise_floor
 from calibkit.decide.evidence_rows import Row
 from calibkit.decide.stream_rows import MEANS, Gone, Setting, Streamed
-from calibkit.errors import BadInput
+from calibkit.errors import BadInput, UnknownName
 from calibkit.measure.multiple import holm
 from calibkit.measure.paired_ratio import Ratio, ratio_interval
 
@@ -33,14 +35,14 @@ class PhaseGain:
 
 @dataclass(frozen=True)
 class Against:
-    """A method beside the frozen one, over the draws that both have.
+    """A method beside the frozen one (or another), over the draws that both have.
 
     online, final: gain in `online_accuracy` and `final_accuracy`; their ``floor`` is what two draws
-    of the frozen method differ by on average. p_adjusted: of online, by Holm (1979) over the
-    methods of this setting. phases: the same as online, phase by phase. share: what it keeps of the
-    online gain of the reference, whose alias is ``reference``; None where that has no meaning, and
-    ``share_why`` says why. macs_ratio: its multiply-adds as a share of the reference's, over the
-    same draws.
+    of the method that it is compared with differ by on average. p_adjusted: of online, by Holm
+    (1979) over the methods of this setting. phases: the same as online, phase by phase. share: what
+    it keeps of the online gain of the reference, whose alias is ``reference``; None where that has
+    no meaning, and ``share_why`` says why. macs_ratio: its multiply-adds as a share of the
+    reference's, over the same draws.
     """
 
     online: Gain
@@ -64,7 +66,8 @@ class MethodResult:
 
     level: its `online_accuracy`, as a gain over 0: mean, interval over draws, numbers of draws and
     float models. means: of what ``MEANS`` names, over its trajectories; None where not defined.
-    against: None for the frozen method, and where the frozen one has no draw in common with it.
+    against: None for the method that others are compared with, and where that one has no draw in
+    common with it.
     """
 
     setting: Setting
@@ -83,26 +86,36 @@ class MethodResult:
         return self.subset_update == self.model_update == "frozen"
 
 
-def stream_gains(streamed: Streamed, *, level: float = 0.95) -> list[MethodResult]:
+def stream_gains(
+    streamed: Streamed, *, than: str | None = None, level: float = 0.95
+) -> list[MethodResult]:
     """Return every method in every setting, in the recipe's order of methods.
 
-    The reference is the method that calibrates anew on everything seen; of several, that with the
-    subset `everything`, then the first. Raises BadInput for a level outside (0, 1).
+    than: alias of the method that the others are compared with; None for the frozen one. The
+    reference is the method that calibrates anew on everything seen; of several, that with the
+    subset `everything`, then the first. Raises UnknownName for a method that the recipe does not
+    have, BadInput for a level outside (0, 1).
     """
     if not 0 < level < 1:
         raise BadInput(f"level: {level} is not allowed; give a number between 0 and 1")
+    if than is not None and than not in streamed.methods:
+        raise UnknownName(f"method of the recipe {streamed.recipe!r}", than, streamed.methods)
     found: list[MethodResult] = []
     of_setting: dict[Setting, dict[str, list[Gone]]] = defaultdict(lambda: defaultdict(list))
     for one in streamed.gone:
         of_setting[one.setting][one.method].append(one)
     for methods in of_setting.values():
         ordered = [methods[name] for name in streamed.methods if name in methods]
-        found += _adjusted([_result(gone, ordered, level) for gone in ordered])
+        found += _adjusted([_result(gone, ordered, than, level) for gone in ordered])
     return found
 
 
-def _result(gone: Sequence[Gone], methods: Sequence[Sequence[Gone]], level: float) -> MethodResult:
+def _result(
+    gone: Sequence[Gone], methods: Sequence[Sequence[Gone]], than: str | None, level: float
+) -> MethodResult:
     first = gone[0]
+    other = next((of for of in methods if _is_other(of[0], than)), ())
+    is_other = _is_other(first, than)
     values = _values(gone, "online_accuracy")
     return MethodResult(
         first.setting,
@@ -113,14 +126,21 @@ def _result(gone: Sequence[Gone], methods: Sequence[Sequence[Gone]], level: floa
         first.steps,
         contrast(_pairs(values, dict.fromkeys(values, 0.0)), margin=None, level=level),
         {name: _mean([one.values[name] for one in gone]) for name in MEANS},
-        None if first.is_frozen else _against(gone, methods, level),
+        None if is_other else _against(gone, other, methods, level),
     )
 
 
+def _is_other(gone: Gone, than: str | None) -> bool:
+    """Say whether others are compared with a trajectory's method."""
+    return gone.is_frozen if than is None else gone.method == than
+
+
 def _against(
-    gone: Sequence[Gone], methods: Sequence[Sequence[Gone]], level: float
+    gone: Sequence[Gone],
+    frozen: Sequence[Gone],
+    methods: Sequence[Sequence[Gone]],
+    level: float,
 ) -> Against | None:
-    frozen = next((other for other in methods if other[0].is_frozen), ())
     if not _shared(gone, frozen):
         return None
     reference = _reference(methods)
@@ -163,6 +183,8 @@ def _share(
     gone: Sequence[Gone], frozen: Sequence[Gone], reference: Sequence[Gone], level: float
 ) -> tuple[Ratio | None, str]:
     """Return what is kept of the reference's gain, or why that cannot be said."""
+    if not frozen[0].is_frozen:
+        return None, "a share is of the gain over the frozen network"
     if not reference:
         return None, "no method calibrates anew on everything seen"
     if reference[0].method == gone[0].method:

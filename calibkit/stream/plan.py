@@ -78,8 +78,8 @@ class PlannedTrajectory:
             "bits": point.bits,
             "preset": point.preset,
             "scheme_id": point.scheme.id,
-            "steps": self.steps,
-            "steps_done": self.steps_done,
+            "steps": self.steps - 1,  # as the views count: batches, without what was before
+            "steps_done": max(self.steps_done - 1, 0),
             "state": self.state,
         }
 

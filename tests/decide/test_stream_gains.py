@@ -7,7 +7,7 @@ from made_streams import MACS, PHASES, Trajectory, make_streams, trajectories
 
 from calibkit.decide.stream_gains import MethodResult, stream_gains
 from calibkit.decide.stream_rows import read_streamed
-from calibkit.errors import BadInput
+from calibkit.errors import BadInput, UnknownName
 from calibkit.measure.clustered import clustered_interval
 from calibkit.store import Store
 
@@ -181,6 +181,21 @@ def test_a_recipe_of_which_nothing_is_finished_has_none(streams):
     make_streams(streams, trajectories(), accuracy, steps_done=lambda one: 3)
     assert gains_of(streams) == {}
     assert gains_of(streams, "unheard-of") == {}
+
+
+def test_methods_are_compared_with_any_other(streams):
+    make_streams(streams, trajectories(), accuracy)
+    with streams.reading() as con:
+        streamed = read_streamed(con, "stream-made")
+    found = {one.method: one for one in stream_gains(streamed, than="gpfq")}
+    flips, frozen = found["flips"].against, found["frozen"].against
+    assert found["gpfq"].against is None
+    assert flips is not None and frozen is not None
+    assert flips.online.gain == pytest.approx(0.0475 - 0.02)
+    assert (frozen.online.gain, frozen.online.wins) == (pytest.approx(-0.02), 0)
+    assert flips.share is None and "the frozen network" in flips.share_why
+    with pytest.raises(UnknownName, match="no method .*'flip'.*did you mean 'flips'"):
+        stream_gains(streamed, than="flip")
 
 
 def test_levels_outside_of_0_and_1_are_refused(streams):

@@ -50,7 +50,7 @@ def test_keeps_up_says_what_the_command_says(streams):
         gain = against.online
         assert row["gain"] == pytest.approx(gain.gain)
         assert row["online"] == pytest.approx(found[method].level.gain)
-        assert row["frozen"] == pytest.approx(found["frozen"].level.gain)
+        assert row["other"] == pytest.approx(found["frozen"].level.gain)
         assert row["floor"] == pytest.approx(gain.floor)
         assert (row["draws"], row["wins"], row["pairs"], row["models"]) == (
             gain.draws, gain.wins, gain.pairs, gain.models,
@@ -62,6 +62,20 @@ def test_keeps_up_says_what_the_command_says(streams):
         if against.share is not None:
             assert row["share"] == pytest.approx(against.share.ratio)
     assert asked["recalibrated"]["share"] == 1 and asked["flips"]["verdict"] == "better"
+
+
+def test_keeps_up_compares_with_any_method(streams):
+    rows = answer(streams, "keeps-up", {"than": "gpfq"}).table
+    with streams.reading() as con:
+        found = stream_gains(read_streamed(con, "stream-made"), than="gpfq")
+    results = {one.method: one.against for one in found}
+    assert {row["method"] for row in rows} == {"frozen", "flips", "recalibrated"}
+    for row in rows:
+        against = results[row["method"]]
+        assert against is not None and against.share is None and row["share"] is None
+        assert row["gain"] == pytest.approx(against.online.gain)
+        assert row["floor"] == pytest.approx(against.online.floor)
+        assert row["wins"] == against.online.wins
 
 
 def test_by_phase_says_what_the_command_says(streams):
