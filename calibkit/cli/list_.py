@@ -88,8 +88,8 @@ MAKES = {
 def list_(session: Session, *, kind: str, output: Output) -> None:
     """List corpora, subsets, models, recipes, streams.
 
-    Also runs and policies. Of the store, or, for policies, of this installation. The first column is the name or id that
-    other commands take.
+    Also runs and policies. Of the store, or, for policies, of this installation. The first column
+    is the name or id that other commands take.
 
     \b
     Examples:
