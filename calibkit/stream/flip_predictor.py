@@ -14,7 +14,7 @@ from calibkit.models.training import one_thread
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.schemes import Scheme
 from calibkit.ragged import Ragged
-from calibkit.stream.flip_lessons import Lessons, lessons, trials
+from calibkit.stream.flip_lessons import DRIFTS, LARGE, Lessons, lessons, trials
 from calibkit.stream.flip_network import FlipPredictor, TrustNetwork, fresh, kept_features
 from calibkit.stream.simulated_drifts import Simulator
 from calibkit.sweep.jobs import ModelRef, Places
@@ -25,8 +25,8 @@ __all__ = ["FlipPredictor", "predictor_for", "train_predictor"]
 VERSION = 1
 """Of the features, the simulated drifts and the training; part of every predictor's key."""
 
-EPOCHS = 6
-BATCH = 4096
+STEPS = 1000
+BATCH = 2048
 LEARNING_RATE = 3e-3
 
 
@@ -76,12 +76,15 @@ def train_predictor(
     seed: int = 0,
     without: Sequence[str] = (),
     most: float = 0.02,
+    drifts: int = DRIFTS,
+    large: int = LARGE,
 ) -> FlipPredictor:
     """Return a flip predictor trained on simulated drifts of the training text.
 
     tokens, labels: what the float model was trained on. size: documents of the subsets that
     updates will look at; most: largest share of a site's codes that one will move. without:
-    features turned off, in training and in use.
+    features turned off, in training and in use. drifts: how many it learns from; large: documents
+    of each on which the truth is measured.
 
     Runs on one thread and draws from generators of its own: the same input gives the same weights
     on one machine. Raises BadInput for fewer than two documents or a dynamic scheme, UnknownName
@@ -90,7 +93,17 @@ def train_predictor(
     kept_features(without)
     simulator = Simulator.of(tokens, labels)
     with one_thread():
-        drifted = trials(kind, arrays, scheme, simulator, size=size, seed=seed, most=most)
+        drifted = trials(
+            kind,
+            arrays,
+            scheme,
+            simulator,
+            size=size,
+            seed=seed,
+            most=most,
+            count=drifts,
+            large=large,
+        )
         with torch.inference_mode():
             parts = [lessons(trial, seed, number) for number, trial in enumerate(drifted)]
         return FlipPredictor(fitted(Lessons.joined(parts), seed, without), tuple(without))
@@ -112,15 +125,13 @@ def fitted(learned: Lessons, seed: int, without: Sequence[str] = ()) -> TrustNet
         network.mean.copy_(x.mean(0))
         network.spread.copy_(x.std(0).clamp_min(1e-3))
         adam = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
-        batches = -(-len(x) // BATCH)
-        slower = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, total_iters=EPOCHS * batches)
-        for epoch in range(EPOCHS):
-            order = keyed_generator(seed, "flip predictor", f"epoch {epoch}").permutation(len(x))
-            for start in range(0, len(x), BATCH):
-                rows = torch.from_numpy(order[start : start + BATCH])
-                error = network(x[rows], optimum[rows]) - wanted[rows]
-                adam.zero_grad()
-                (weight[rows] * error.square()).mean().backward()
-                adam.step()
-                slower.step()
+        slower = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, total_iters=STEPS)
+        order = keyed_generator(seed, "flip predictor", "order")
+        for _ in range(STEPS):
+            rows = torch.from_numpy(order.integers(0, len(x), size=BATCH))
+            error = network(x[rows], optimum[rows]) - wanted[rows]
+            adam.zero_grad()
+            (weight[rows] * error.square()).mean().backward()
+            adam.step()
+            slower.step()
     return network.requires_grad_(False).eval()  # noqa: FBT003
