@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from calibkit.engine.correction import PASSES
 from calibkit.engine.fine_tune import BATCH
 from calibkit.quantize.networks import Arrays
+from calibkit.quantize.rounding.problem import FEW
 from calibkit.quantize.schemes import Rounding, Scheme
 from calibkit.quantize.sites import GATES
 from calibkit.ragged import Ragged
@@ -124,14 +125,20 @@ def calibrate_macs(work: Work, scheme: Scheme) -> int:
     return found
 
 
-def slope_macs(rows: int, columns: int) -> int:
-    """Return the cost of every code's slope: the present codes' part, and the float weights'."""
-    return 2 * rows * columns**2
+def slope_macs(rows: int, columns: int, *, labels: int = 0) -> int:
+    """Return the cost of every code's slope: the present codes' part, and the float weights'.
+
+    labels: of the decoder, whose moments come in blocks: those of h, and means and labels.
+    """
+    if not labels:
+        return 2 * rows * columns**2
+    width = columns // 2
+    return 2 * rows * width**2 + 3 * rows * labels * width + 2 * rows * width
 
 
-def objective_macs(rows: int, columns: int) -> int:
-    """Return the cost of what other codes would add to the objective, all rows."""
-    return rows * columns**2
+def objective_macs(rows: int, columns: int, *, moves: int) -> int:
+    """Return the cost of what other codes would add to the objective: a product a moved code."""
+    return (moves if moves <= FEW * rows * columns else rows * columns) * columns
 
 
 def moves_macs(moves: int, columns: int) -> int:

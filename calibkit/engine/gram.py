@@ -21,6 +21,7 @@ from calibkit.quantize.networks import (
     quantized_weight,
 )
 from calibkit.quantize.rounding import Gram
+from calibkit.quantize.rounding.grams import Labels
 from calibkit.quantize.schemes import FloatPass
 from calibkit.ragged import Ragged
 
@@ -119,7 +120,8 @@ class Sums:
     def gram(self) -> Gram:
         """Return the matrices as means over the rows seen."""
         assert self.sums
-        return Gram(*(total / self.count for total in self.sums))
+        quantized, mixed, q_mean, x_mean, *exact = (total / self.count for total in self.sums)
+        return Gram(quantized, mixed, q_mean, x_mean, exact[0] if exact else None)
 
     def beside(self, quantized_labels: Tensor, labels: Tensor) -> Gram:
         """Return the matrices of [row ; label vector] over all pairs of rows and labels."""
@@ -145,4 +147,5 @@ class Sums:
             torch.cat(means),
             torch.cat(float_means),
             None if exact is None else blocks(exact, float_means, float_means, x.T @ x / len(x)),
+            Labels(q, x),
         )

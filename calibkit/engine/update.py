@@ -142,9 +142,8 @@ class Update:
         seen = self.moments(layer)
         return {site: self.problem(site, seen) for site in self.sites(layer)}
 
-    def rounded(self, site: str, seen: Gram, method: Rounding) -> Tensor:
+    def rounded(self, problem: CodeProblem, method: Rounding) -> Tensor:
         """Return codes (rows, columns) float32 of a site by a rounding method, from its floats."""
-        problem = self.problem(site, seen)
         self.macs += cost.rounding_macs(method, *problem.codes.shape)
         return rounded(problem, method)
 
@@ -161,13 +160,20 @@ class Update:
         self.state = self.state.with_codes(whole, biases)
         self.state.write_weights(self.network, (*codes,))
 
-    def settle(self, codes: Mapping[str, Tensor], seen: Gram, *, guard: bool) -> None:
-        """Give sites their codes for good, or leave them what they had, and book it."""
+    def settle(
+        self, found: Mapping[str, tuple[CodeProblem, Tensor]], seen: Gram, *, guard: bool
+    ) -> None:
+        """Give sites their codes for good, or leave them what they had, and book it.
+
+        found: of every site, the problem with the codes that it had, and the new ones.
+        """
         kept: dict[str, Tensor] = {}
-        for site, new in codes.items():
-            problem = self.problem(site, seen)
+        for site, (problem, new) in found.items():
             change = float(problem.objective_change(new).sum())
-            self.macs += cost.objective_macs(*new.shape)
+            moves, labels = int((new != problem.codes).sum()), problem.gram.labels
+            together = 0 if labels is None else len(labels.quantized)
+            self.macs += cost.slope_macs(*new.shape, labels=together)
+            self.macs += cost.objective_macs(*new.shape, moves=moves)
             worse = guard and change > 0
             if worse:
                 self.refused.append(site)

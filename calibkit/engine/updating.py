@@ -108,19 +108,22 @@ def reround(
             _reround_gates(update, method, guard=guard)
         if "linear" in layers:
             seen = update.moments("linear")
-            codes = {update.last: update.rounded(update.last, seen, method)}
-            update.settle(codes, seen, guard=guard)
+            problem = update.problem(update.last, seen)
+            found = {update.last: (problem, update.rounded(problem, method))}
+            update.settle(found, seen, guard=guard)
     return update.state, update.report()
 
 
 def _reround_gates(update: Update, method: Rounding, *, guard: bool) -> None:
     before, seen = update.state, update.moments("gates")
     for turn in range(PASSES):
-        found = {site: update.rounded(site, seen, method) for site in GATE_SITES}
+        posed = {site: update.problem(site, seen) for site in GATE_SITES}
+        codes = {site: update.rounded(problem, method) for site, problem in posed.items()}
         if turn < PASSES - 1:
-            update.put(found, seen)
+            update.put(codes, seen)
             seen = seen.halfway(update.moments("gates"))
     update.state = before  # whose codes the new ones are compared with
+    found = {site: (update.problem(site, seen), new) for site, new in codes.items()}
     update.settle(found, seen, guard=guard)
 
 
@@ -150,11 +153,10 @@ def flip(
             seen, found = update.moments(layer), {}
             for site in update.sites(layer):
                 problem = update.problem(site, seen)
-                found[site] = moved(site, problem, choose(site, problem), most)
-                update.macs += cost.slope_macs(*problem.codes.shape)
-                update.macs += cost.moves_macs(
-                    int((found[site] != problem.codes).sum()), problem.codes.shape[1]
-                )
+                new = moved(site, problem, choose(site, problem), most)
+                found[site] = (problem, new)
+                count = int((new != problem.codes).sum())
+                update.macs += cost.moves_macs(count, new.shape[1])
             update.settle(found, seen, guard=guard)
     return update.state, update.report()
 

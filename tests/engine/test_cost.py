@@ -135,8 +135,21 @@ def test_slopes_and_objectives():
     one = layer(6, 5)
     with counted(cost.slope_macs(6, 5)):
         _ = one.slope
-    with counted(cost.objective_macs(6, 5)):
+    with counted(cost.objective_macs(6, 5, moves=30)):
         one.objective_change(one.codes + 1)
+    assert cost.objective_macs(6, 5, moves=2) == 2 * 5 < cost.objective_macs(6, 5, moves=4)
+
+
+def test_slopes_beside_labels():
+    sums = Sums()
+    sums.add(*torch.randn(2, 30, 7))
+    labels = torch.randn(2, 3, 7)
+    gram = sums.beside(*labels)
+    weight = torch.randn(6, 14)
+    one = CodeProblem(weight, torch.tensor(0.5), 4, torch.round(weight), gram)
+    with counted(cost.slope_macs(6, 14, labels=3)):
+        _ = one.slope
+    assert cost.slope_macs(1000, 200, labels=4) < 0.3 * cost.slope_macs(1000, 200)
 
 
 def test_calibration_is_its_passes_and_its_rounding(float_classifier, wrapped):

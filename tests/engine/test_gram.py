@@ -38,6 +38,10 @@ def test_sums_beside_labels_equal_the_explicit_rows(seed, rows, labels, width):
     q, x = every(hq, vq), every(h, v)
     torch.testing.assert_close(found.quantized, q.T @ q / len(q))
     torch.testing.assert_close(found.mixed, q.T @ x / len(q))
+    chosen, weight = torch.randn(2, 7, q.shape[1], generator=g).double()
+    for gram in (found, found.centred()):  # labels save products, and change no number
+        dense = chosen @ gram.quantized - weight @ gram.mixed.T
+        torch.testing.assert_close(gram.errors_times_inputs(chosen, weight), dense)
 
 
 def test_gram_of_a_network_is_that_of_its_real_inputs(float_classifier, wrapped):

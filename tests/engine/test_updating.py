@@ -287,6 +287,20 @@ def test_updates_do_not_depend_on_the_order_of_the_documents(float_classifier, w
         assert same(update(text), update(shuffled))
 
 
+def test_layers_can_be_left_alone(float_classifier, wrapped, text):
+    model, last = float_classifier, linear_name(float_classifier.kind)
+    scheme, state = calibrated(model, wrapped)
+    for layers, sites in ((("linear",), {last}), (("gates",), {*GATE_SITES})):
+        flipped, report = flip(
+            state, model.arrays, scheme, text, greedy(0.05), most=0.05, layers=layers
+        )
+        again, _ = reround(state, model.arrays, scheme, text, guard=False, layers=layers)
+        assert report.codes == sum(state.codes[site].size for site in sites)
+        for updated in (flipped, again):
+            changed = {s for s, c in state.codes.items() if (updated.codes[s] != c).any()}
+            assert changed == sites
+
+
 def test_what_an_update_cannot_do_is_refused(float_classifier, wrapped):
     model = float_classifier
     scheme, state = calibrated(model, wrapped)
@@ -313,6 +327,7 @@ def test_an_update_costs_what_its_parts_cost(float_classifier, wrapped, text):
     # the float model's states are computed once, for the gates
     passes = cost.gate_gram_macs(work) + cost.linear_gram_macs(work, passes=1)
     shapes = [work.gate_shape, work.linear_shape]
-    slopes = sum(cost.slope_macs(*s) + cost.objective_macs(*s) for s in shapes)
+    labels = [0, 3 if work.generative else 0]
+    slopes = sum(cost.slope_macs(*s, labels=n) for s, n in zip(shapes, labels, strict=True))
     _, report = flip(state, model.arrays, scheme, text, nothing, most=0.1)
     assert report.macs == passes + slopes

@@ -9,13 +9,29 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Labels:
+    """Vectors that stand in the last columns of a layer's inputs, each beside every row alike.
+
+    quantized, exact: (labels, width) float64, as the quantized and as the float network has them.
+    """
+
+    quantized: Tensor
+    exact: Tensor
+
+    def centred(self) -> Labels:
+        """Return the same vectors about their means."""
+        return Labels(self.quantized - self.quantized.mean(0), self.exact - self.exact.mean(0))
+
+
+@dataclass(frozen=True)
 class Gram:
     """Moments of a layer's inputs over a subset; matrices (columns, columns), means (columns,).
 
     quantized: H = mean of x_q x_q^T; mixed: G = mean of x_q x^T, where x is the float network's
     input at the same place and x_q the quantized network's. quantized_mean, float_mean: means of
     x_q and x; exact: C = mean of x x^T, which no rounding needs and which makes errors absolute.
-    These are None where they were not collected. All float64.
+    These are None where they were not collected. labels: what the last columns are where they do
+    not depend on the others (the decoder's [h ; v]); it saves most of some products. All float64.
     """
 
     quantized: Tensor
@@ -23,6 +39,7 @@ class Gram:
     quantized_mean: Tensor | None = None
     float_mean: Tensor | None = None
     exact: Tensor | None = None
+    labels: Labels | None = None
 
     def centred(self) -> Gram:
         """Return the same moments about the means: what is left once a bias takes up the means.
@@ -38,7 +55,27 @@ class Gram:
         mixed = self.mixed - torch.outer(q, x)
         mixed[dead, :] = 0
         exact = None if self.exact is None else self.exact - torch.outer(x, x)
-        return Gram(quantized, mixed, torch.zeros_like(q), torch.zeros_like(x), exact)
+        labels = None if self.labels is None or bool(dead.any()) else self.labels.centred()
+        return Gram(quantized, mixed, torch.zeros_like(q), torch.zeros_like(x), exact, labels)
+
+    def errors_times_inputs(self, chosen: Tensor, weight: Tensor) -> Tensor:
+        """Return W_q H - W G^T (rows, columns), for W_q ``chosen`` and W ``weight``, both float64.
+
+        Where `labels` are known: with products of the other columns alone, of each label's outputs,
+        and of means.
+        """
+        if self.labels is None:
+            return chosen @ self.quantized - weight @ self.mixed.T
+        width = self.labels.quantized.shape[1]
+        rest = chosen.shape[1] - width
+        q, x = (mean[:rest] for mean in self.means())
+        found = chosen[:, rest:] @ self.labels.quantized.T - weight[:, rest:] @ self.labels.exact.T
+        left = chosen[:, :rest] @ self.quantized[:rest, :rest]
+        left -= weight[:, :rest] @ self.mixed[:rest, :rest].T
+        left += torch.outer(found.mean(1), q)
+        found += (chosen[:, :rest] @ q - weight[:, :rest] @ x)[:, None]
+        right = found @ self.labels.quantized / len(self.labels.quantized)
+        return torch.cat([left, right], dim=1)
 
     def halfway(self, other: Gram) -> Gram:
         """Return the means of both sets of moments.

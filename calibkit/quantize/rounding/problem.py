@@ -14,6 +14,12 @@ from torch import Tensor
 
 from calibkit.quantize.rounding.grams import Gram
 
+FEW = 0.1
+"""Up to this share of moved codes, they are multiplied one by one."""
+
+MOVES = 1 << 15
+"""Of these, so many at a time."""
+
 
 @dataclass(frozen=True)
 class CodeProblem:
@@ -48,8 +54,7 @@ class CodeProblem:
 
         Half the derivative of the objective by the weight (i, j). The offset is part of the error.
         """
-        wanted = self.weight.to(torch.float64) @ self.gram.mixed.T
-        found = self.chosen @ self.gram.quantized - wanted
+        found = self.gram.errors_times_inputs(self.chosen, self.weight.to(torch.float64))
         if self.offset is not None:
             found += torch.outer(self.offset, self.gram.means()[0])
         return found
@@ -101,10 +106,19 @@ class CodeProblem:
     def objective_change(self, codes: Tensor) -> Tensor:
         """Return what other codes (rows, columns) would add to the objective of each row: (rows,).
 
-        Exact: 2 (D . slope) + D H D^T, with D the change of the dequantized weights.
+        Exact: 2 (D . slope) + D H D^T, with D the change of the dequantized weights. Where few
+        codes move, row by row of H for each of them.
         """
         delta = (codes.to(torch.float64) - self.codes.to(torch.float64)) * self.step
-        return 2 * (delta * self.slope).sum(1) + ((delta @ self.gram.quantized) * delta).sum(1)
+        found = 2 * (delta * self.slope).sum(1)
+        if int(delta.count_nonzero()) > FEW * delta.numel():
+            return found + ((delta @ self.gram.quantized) * delta).sum(1)
+        rows, columns = delta.nonzero(as_tuple=True)
+        for start in range(0, len(rows), MOVES):
+            at, column = rows[start : start + MOVES], columns[start : start + MOVES]
+            met = (self.gram.quantized[column] * delta[at]).sum(1)
+            found.index_add_(0, at, met * delta[at, column])
+        return found
 
     def with_codes(self, codes: Tensor) -> CodeProblem:
         """Return the same problem with other codes; their range is checked.
