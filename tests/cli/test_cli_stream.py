@@ -319,3 +319,31 @@ def test_a_whole_stream_goes_through_and_is_there_the_next_time(run, corpus, rec
     told = json.loads(run("--store", corpus.path, "show", one, "--json").stdout)
     assert [step["step"] for step in told["steps"]] == [0, 1, 2, 3]
     assert len(told["evaluations"]) == 4 * 2 and told["planned_as"][0]["method"] == "frozen"
+
+
+def test_the_page_of_a_stream_is_written(run, made, recipe, tmp_path):
+    page = tmp_path / "page.html"
+    done = run("--store", made.path, "report", recipe, "-o", page)
+    assert done.exit_code == 0, done.output
+    assert "Gain over frozen" in page.read_text()
+    assert "is not what was measured last as stream-made" in done.stderr
+    content = yaml.safe_load(recipe.read_text()) | {"name": "other"}
+    recipe.write_text(yaml.safe_dump(content, sort_keys=False))
+    missing = run("--store", made.path, "report", recipe, "-o", page)
+    assert missing.exit_code == 4 and "calibkit stream" in missing.stderr
+
+
+def test_watch_takes_a_stream_recipe(run, made, recipe):
+    done = run("--store", made.path, "watch", recipe, "--once")
+    assert "no run of 'stream-made' is under way" in done.stderr
+    assert "calibkit stream RECIPE" in done.stderr
+
+
+def test_flips_at_random_are_what_to_compare_with_next(run, made, recipe, pretend):
+    content = yaml.safe_load(recipe.read_text())
+    content["methods"]["chance"] = {"subset": "reservoir", "model": "random-flips"}
+    content["grid"]["method"].append("chance")
+    recipe.write_text(yaml.safe_dump(content, sort_keys=False))
+    pretend()
+    done = run("--store", made.path, "stream", recipe)
+    assert "--set than=chance" in done.stderr
