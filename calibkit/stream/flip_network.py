@@ -23,7 +23,7 @@ from calibkit.quantize.flip_features import FEATURES, Evidence, site_kind
 from calibkit.quantize.rounding.problem import CodeProblem
 
 HIDDEN = (24, 12)
-"""Units of the two hidden layers: 602 parameters in all."""
+"""Units of the two hidden layers: 590 parameters in all."""
 
 SHORTLIST = 12
 """Codes of a row that the network is asked about before each move: the greedy rule's best."""
