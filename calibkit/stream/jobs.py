@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from calibkit.identity import content_id
 from calibkit.recipe.streams import MethodChoice
 from calibkit.sweep.jobs import Engine, ModelRef, Places
 
@@ -52,6 +53,7 @@ class TrajectoryJob:
     engine: Engine
     run_id: str
     host: str
+    anew: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ class PredictorJob:
     train_tokens: str
     size: int
     without: tuple[str, ...]
+
+
+def step_fragment(trajectory_id: str, step: int) -> str:
+    """Return the name of the fragment that a step writes."""
+    return content_id("fragment", [trajectory_id, "step", step])
 
 
 StreamJob = TrajectoryJob | PredictorJob

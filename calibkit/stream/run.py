@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from calibkit.corpora.reading import Corpus
 from calibkit.curate.corpus import ensure_corpus
@@ -21,14 +21,14 @@ from calibkit.store.fragments import merge
 from calibkit.store.presence import in_use
 from calibkit.store.rows import insert
 from calibkit.stream.documents import StreamSource
-from calibkit.stream.jobs import Arrival, PredictorJob, Start, TrajectoryJob
+from calibkit.stream.following import StreamBooks, TrajectoryPhase
+from calibkit.stream.jobs import Arrival, PredictorJob, Start, TrajectoryJob, step_fragment
 from calibkit.stream.plan import (
     PlannedTrajectory,
     StreamPlan,
     check_stream_labels,
     plan_stream,
 )
-from calibkit.sweep.books import Books
 from calibkit.sweep.executors import (
     NO_LIMITS,
     Executor,
@@ -42,14 +42,12 @@ from calibkit.sweep.live import broadcasting
 from calibkit.sweep.run import ExecutorName, executor_for
 from calibkit.sweep.train_phase import train_models
 from calibkit.sweep.watcher import Watcher
-from calibkit.words import counted, is_or_are
+from calibkit.words import counted
 
 WORK = "calibkit.stream.trajectory:work"
 
 LEARNED = ("learned-flips", "random-flips")
 """Model updates that a trained predictor takes part in."""
-
-LOOK_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -136,13 +134,6 @@ def run_stream(
     )
 
 
-class _StreamBooks(Books):
-    def fail(self, found: Sequence[PlannedTrajectory], stage: str, failure: Failure) -> None:
-        """Write one failure row per trajectory."""
-        keys = [(str(one.trajectory_id), one.trajectory_id) for one in found]
-        self.fail_keys(keys, stage, failure)
-
-
 class _StreamRun:
     """One run of one stream recipe over one store."""
 
@@ -160,12 +151,12 @@ class _StreamRun:
         recipe = planned.recipe
         self.store, self.plan, self.recipe, self.corpus = store, planned, recipe, corpus
         self.watcher, self.engine, self.deadline = watcher, engine, deadline
-        self.fail_fast, self.failed_one = fail_fast, False
+        self.fail_fast = fail_fast
         self.places = Places(store.artefacts, store.fragments)
         self.library = Library(store, corpus, recipe.corpus.share)
         self.builder = SubsetBuilder(self.library, recipe.corpus.pool, watcher.note)
         self.source = StreamSource(store, recipe, corpus)
-        self.ledger = _StreamBooks(
+        self.ledger = StreamBooks(
             store,
             recipe.name,
             planned.recipe_id,
@@ -318,54 +309,17 @@ class _StreamRun:
         starts: Mapping[str, BuiltSubset],
         limits: Limits,
     ) -> int:
-        members: dict[str, list[PlannedTrajectory]] = {}
-        tasks: dict[str, Task] = {}
+        phase = TrajectoryPhase(self.watcher, self.ledger, self.deadline, self.fail_fast)
+        merged = self.places.merged_names()
         for one in found:
             key = str(one.trajectory_id)
-            members.setdefault(key, []).append(one)
-            if key not in tasks:
+            if key not in phase.jobs:
                 job = self._job(one, models, starts[key])
-                tasks[key] = Task(key, job, f"{job.model.id} {job.start.subset_id}")
-        steps = {key: members[key][0].steps - 1 for key in tasks}
-        self.watcher.phase("batches", sum(steps.values()))
-        told = dict.fromkeys(tasks, 0)
-        followed, waiting, elsewhere = 0, list(tasks.values()), 0
-        while waiting and not self._no_more():
-            busy: dict[str, Task] = {}
-            ended = 0
-            for event in pool.run(waiting, limits=limits, stop=self._no_more):
-                key = event.task.key
-                text = members[key][0].text()
-                if isinstance(event, Progress):
-                    if event.facts.get("elsewhere"):
-                        busy[key] = event.task
-                        continue
-                    step = int(event.facts["step"])
-                    for _ in range(step - told[key]):  # those of a resumed one count too
-                        self.watcher.step(f"{text}: batch {step} of {event.facts['of']}")
-                    told[key] = step
-                    self.ledger.merge_now_and_then()
-                    continue
-                if key in busy:
-                    continue
-                ended += 1
-                if event.failure is not None:
-                    self.failed_one = True
-                    self.ledger.fail(members[key], "stream", event.failure)
-                    self.watcher.step(f"{text}: {event.failure.message}", failed=True)
-                else:
-                    followed += 1
-                self.ledger.merge_now_and_then()
-            elsewhere += len(busy) if not ended else 0
-            waiting = list(busy.values())
-            if waiting and not ended:
-                time.sleep(LOOK_AGAIN_SECONDS)
-        left = len(tasks) - followed - (1 if self.failed_one else 0)
-        if self._no_more() and left > 0:
-            why = "--max-time is over" if self._out_of_time() else "--fail-fast: one failed"
-            several = counted(left, "trajectory", "trajectories")
-            self.watcher.note(f"{why}: {several} {is_or_are(left)} not at the end")
-        return followed
+                # a fragment merged before says nothing: the store has lost its rows
+                last = step_fragment(key, len(job.batches))
+                phase.jobs[key] = replace(job, anew=last in merged)
+            phase.members.setdefault(key, []).append(one)
+        return phase.run(pool, limits)
 
     def _job(
         self,
@@ -410,9 +364,3 @@ class _StreamRun:
     def _model(self, one: PlannedTrajectory, models: Mapping[str, ModelArtefact]) -> ModelRef:
         found = models[str(one.model_key)]
         return ModelRef(found.key, found.id, one.model_kind)
-
-    def _out_of_time(self) -> bool:
-        return self.deadline is not None and time.monotonic() > self.deadline
-
-    def _no_more(self) -> bool:
-        return self._out_of_time() or (self.fail_fast and self.failed_one)

@@ -21,7 +21,7 @@ from calibkit.engine.calibrate import calibrate
 from calibkit.engine.choice import kernels_by
 from calibkit.engine.integer_state import IntegerState
 from calibkit.engine.plain import Evaluation, Kernels, evaluate
-from calibkit.identity import canonical, content_id
+from calibkit.identity import canonical
 from calibkit.measure.accuracy import classification
 from calibkit.measure.collapse import Behaviour, flags
 from calibkit.policies import Draw
@@ -30,7 +30,7 @@ from calibkit.quantize.schemes import Scheme, scheme_from_dict
 from calibkit.store.fragments import write_fragment
 from calibkit.store.presence import claimed
 from calibkit.stream.flip_predictor import FlipPredictor, predictor_for
-from calibkit.stream.jobs import PredictorJob, StreamJob, TrajectoryJob
+from calibkit.stream.jobs import PredictorJob, StreamJob, TrajectoryJob, step_fragment
 from calibkit.stream.look import NetworkLook
 from calibkit.stream.members import START, Members
 from calibkit.stream.memory import Peak
@@ -42,7 +42,7 @@ from calibkit.sweep.float_side import FIRST_DOCUMENTS, float_evaluation
 from calibkit.sweep.jobs import ModelRef, Places, TrainJob
 from calibkit.sweep.rows import fragment, now
 from calibkit.sweep.shared import artefacts, float_model, float_reference, labelled
-from calibkit.sweep.worker import AT_IT, train_model
+from calibkit.sweep.worker import AT_IT, DONE, train_model
 
 Row = dict[str, Any]
 
@@ -65,15 +65,13 @@ def work(job: StreamJob | TrainJob, report: Report) -> None:
             )
             return
         with claimed(job.places.fragments, job.trajectory_id, wait=False) as mine:
-            if mine:
-                follow(job, report)
-            else:
+            last = step_fragment(job.trajectory_id, len(job.batches))
+            if not mine:
                 report(AT_IT)
-
-
-def step_fragment(trajectory_id: str, step: int) -> str:
-    """Return the name of the fragment that a step writes."""
-    return content_id("fragment", [trajectory_id, "step", step])
+            elif not job.anew and job.places.has_fragment(last):
+                report(DONE)
+            else:
+                follow(job, report)
 
 
 def follow(job: TrajectoryJob, report: Report) -> None:

@@ -222,3 +222,33 @@ def test_neither_workers_nor_engine_change_a_number(streamed, stream, everything
     report = stream.run(**how)
     assert (report.followed, report.failed) == (4, 0)
     assert everything_followed(stream) == everything_followed(streamed)
+
+
+def test_of_two_runs_at_once_each_trajectory_is_followed_by_one(
+    streamed, stream, everything_followed, heard
+):
+    """The second run finds the first at work, waits, and then finds its work done."""
+    from threading import Event, Thread
+
+    from calibkit.store.presence import claimed
+    from calibkit.stream.jobs import step_fragment
+
+    emptied(stream)
+    one = plan_stream(stream.store, stream.recipe()).trajectories[0]
+    fragments, last = stream.store.fragments, step_fragment(one.trajectory_id, 3)
+    held, done = Event(), Event()
+
+    def another_run():
+        with claimed(fragments, one.trajectory_id, wait=True):
+            held.set()
+            done.wait(60)
+            (fragments / f"{last}.json").write_text("{}")  # as if it had come to its end
+
+    other = Thread(target=another_run)
+    other.start()
+    held.wait(60)
+    heard.on_step = lambda text: done.set() if "discriminative 0, gpfq" in text else None
+    report = stream.run(watcher=heard)
+    other.join()
+    assert report.followed == 3
+    assert "another run over this store followed 1 trajectory of these meanwhile" in heard.notes
