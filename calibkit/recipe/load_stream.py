@@ -88,6 +88,6 @@ def _recipe(document: StreamDocument, text: str) -> StreamRecipe:
 
 def _method(alias: str, section: MethodSection) -> MethodChoice:
     said = section.model_dump(exclude_none=True)
-    if "without" in said:
-        said["without"] = tuple(said["without"])
+    for name in said.keys() & {"layers", "without"}:
+        said[name] = tuple(said[name])
     return MethodChoice(alias, **said)

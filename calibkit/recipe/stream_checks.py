@@ -171,6 +171,7 @@ def _parameters(path: Path, section: Mapping[str, Any]) -> Problems:
             continue
         has = f"it has {', '.join(known)}" if known else "it has none; leave it out"
         yield (*path, name), f"{model} has no parameter {name!r}; {has}"
+    yield from repeated(section.get("layers"), (*path, "layers"))
     without = section.get("without")
     yield from repeated(without, (*path, "without"))
     if isinstance(without, list) and set(get_args(Feature)) <= {x for x in without if _text(x)}:

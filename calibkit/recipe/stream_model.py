@@ -45,10 +45,10 @@ ModelUpdate = Literal[
 PARAMETERS: Mapping[ModelUpdate, tuple[str, ...]] = {
     "frozen": (),
     "ranges": (),
-    "gpfq": ("ranges",),
-    "greedy-flips": ("ranges", "most_flips"),
-    "learned-flips": ("ranges", "most_flips", "without"),
-    "random-flips": ("ranges", "most_flips", "without"),
+    "gpfq": ("layers", "ranges"),
+    "greedy-flips": ("layers", "ranges", "most_flips"),
+    "learned-flips": ("layers", "ranges", "most_flips", "without"),
+    "random-flips": ("layers", "ranges", "most_flips", "without"),
     "recalibrate": (),
     "fine-tune": ("epochs", "learning_rate"),
 }
@@ -67,6 +67,9 @@ Feature = Literal[
     "layer",
 ]
 """Features of `calibkit.quantize.flip_features`, which needs torch; a test holds them together."""
+
+UpdatedLayer = Literal["gates", "linear"]
+"""Layers whose codes an update may change: the LSTM's gates, and the classifier or decoder."""
 
 Column = Literal["tokens", "rarity", "label"]
 """Columns of documents that a stream may be ordered by."""
@@ -148,10 +151,14 @@ class MethodSection(Strict):
 
     subset: SubsetUpdate
     model: ModelUpdate
+    layers: Annotated[list[UpdatedLayer], Field(min_length=1)] | None = None
+    """Whose codes are chosen anew. Default [linear]: on noisy states, gates whose outputs come
+    nearer to the float model's make for a worse network."""
     ranges: bool | None = None
-    """Whether activation ranges are estimated from the subset first. Default true."""
+    """Whether activation ranges are estimated from the subset first. Default false: few documents
+    tell too little of them."""
     most_flips: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Largest share of the codes of a matrix that one update moves. Default 0.02."""
+    """Largest share of the codes of a matrix that one update moves. Default 0.3."""
     without: Annotated[list[Feature], Field(min_length=1)] | None = None
     """Features that the flip predictor does not see."""
     epochs: Few | None = None

@@ -17,9 +17,15 @@ from calibkit.recipe.recipe import (
     PolicyChoice,
     Recipe,
 )
-from calibkit.recipe.stream_model import PARAMETERS, Column, ModelUpdate, SubsetUpdate
+from calibkit.recipe.stream_model import (
+    PARAMETERS,
+    Column,
+    ModelUpdate,
+    SubsetUpdate,
+    UpdatedLayer,
+)
 
-MOST_FLIPS = 0.02
+MOST_FLIPS = 0.3
 """Share of a matrix's codes that one update moves at most, when a method does not say."""
 
 EPOCHS = 3
@@ -95,7 +101,8 @@ class MethodChoice:
     alias: str
     subset: SubsetUpdate
     model: ModelUpdate
-    ranges: bool = True
+    layers: tuple[UpdatedLayer, ...] = ("linear",)
+    ranges: bool = False
     most_flips: float = MOST_FLIPS
     without: tuple[str, ...] = ()
     epochs: int = EPOCHS
@@ -109,8 +116,8 @@ class MethodChoice:
     def params(self) -> dict[str, Any]:
         """Return the parameters that its model update has."""
         values = {name: getattr(self, name) for name in PARAMETERS[self.model]}
-        if "without" in values:
-            values["without"] = sorted(self.without)
+        for name in values.keys() & {"layers", "without"}:
+            values[name] = sorted(values[name])
         return values
 
     def as_dict(self) -> dict[str, Any]:

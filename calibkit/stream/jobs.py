@@ -66,6 +66,7 @@ class PredictorJob:
     train_tokens: str
     size: int
     without: tuple[str, ...]
+    most_flips: float
 
 
 def step_fragment(trajectory_id: str, step: int) -> str:

@@ -114,7 +114,9 @@ def _gpfq(
     at: Deployed, state: IntegerState, subset: Members, step: int, shadow: IntegerState | None
 ) -> Updated:
     ranged, macs, floats = _ranged(at, state, subset)
-    done, report = reround(ranged, at.arrays, at.scheme, subset.tokens, floats=floats)
+    done, report = reround(
+        ranged, at.arrays, at.scheme, subset.tokens, layers=at.method.layers, floats=floats
+    )
     return Updated(done, macs + report.macs, report)
 
 
@@ -170,7 +172,14 @@ def _flipped(
     ranged, macs, floats = _ranged(at, state, subset)
     most = at.method.most_flips
     done, report = flip(
-        ranged, at.arrays, at.scheme, subset.tokens, choose, most=most, floats=floats
+        ranged,
+        at.arrays,
+        at.scheme,
+        subset.tokens,
+        choose,
+        most=most,
+        layers=at.method.layers,
+        floats=floats,
     )
     return Updated(done, macs + report.macs, report)
 

@@ -280,8 +280,10 @@ class _StreamRun:
                 self.encoder(point.model).split_tokens("train"),
                 point.size,
                 self.recipe.methods[point.method].without,
+                self.recipe.methods[point.method].most_flips,
             )
-            key = canonical([job.model.id, point.scheme.id, job.size, sorted(job.without)])
+            about = [job.size, job.most_flips, sorted(job.without)]
+            key = canonical([job.model.id, point.scheme.id, *about])
             needing.setdefault(key, []).append(one)
             jobs.setdefault(key, job)
         if not jobs:

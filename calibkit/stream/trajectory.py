@@ -62,6 +62,7 @@ def work(job: StreamJob | TrainJob, report: Report) -> None:
                 job.train_tokens,
                 job.size,
                 job.without,
+                job.most_flips,
             )
             return
         with claimed(job.places.fragments, job.trajectory_id, wait=False) as mine:
@@ -103,6 +104,7 @@ class _Device:
                 job.train_tokens,
                 job.size,
                 job.method.without,
+                job.method.most_flips,
             )
         self.deployed = Deployed(
             job.model.kind, self.arrays, self.scheme, job.method, self.draw, predictor
@@ -293,6 +295,7 @@ def _predictor(
     train_tokens: str,
     size: int,
     without: tuple[str, ...],
+    most: float,
 ) -> FlipPredictor:
     import json
 

@@ -101,15 +101,15 @@ def test_an_order_parts_the_whole_column(parts: int) -> None:
 def test_a_method_has_the_parameters_of_its_update_and_no_others() -> None:
     text = RIGHT.replace(
         "  gpfq: {subset: reservoir, model: gpfq}\n",
-        "  gpfq: {subset: reservoir, model: gpfq, ranges: false}\n"
+        "  gpfq: {subset: reservoir, model: gpfq, ranges: true, layers: [linear, gates]}\n"
         "  tuned: {subset: fifo, model: fine-tune, epochs: 7}\n"
         "  r: {subset: fifo, model: ranges}\n",
     )
     methods = parse_stream_recipe(text).methods
     assert methods["frozen"].params() == methods["r"].params() == {}
-    assert methods["gpfq"].params() == {"ranges": False}
+    assert methods["gpfq"].params() == {"ranges": True, "layers": ["gates", "linear"]}
     assert methods["tuned"].params() == {"epochs": 7, "learning_rate": 0.0005}
-    learned = {"ranges": True, "most_flips": 0.01, "without": []}
+    learned = {"layers": ["linear"], "ranges": False, "most_flips": 0.01, "without": []}
     assert methods["learned"].params() == learned
     assert (methods["tuned"].subset, methods["tuned"].model) == ("fifo", "fine-tune")
 
@@ -148,7 +148,8 @@ def test_the_networks_that_trajectories_start_with_are_cells_of_an_ordinary_reci
         ("seed: [0, 1]\n", "seed: [1, 0]\n", True),
         ("[frozen, gpfq, learned]", "[learned, frozen, gpfq]", True),
         ("  gpfq: {", "  unused: {subset: fifo, model: gpfq}\n  gpfq: {", True),
-        ("most_flips: 0.01}", "most_flips: 0.01, ranges: true}", True),
+        ("most_flips: 0.01}", "most_flips: 0.01, ranges: false, layers: [linear]}", True),
+        ("most_flips: 0.01}", "most_flips: 0.01, layers: [gates]}", False),
         ("{torch: 3, numpy: 1}", "{numpy: 1, torch: 3}", True),
         ("name: example", "name: other", False),
         ("seed: [0, 1]\n", "seed: [0]\n", False),

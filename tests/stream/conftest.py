@@ -36,7 +36,12 @@ STREAM: dict[str, Any] = {
     },
     "methods": {
         "frozen": {"subset": "frozen", "model": "frozen"},
-        "gpfq": {"subset": "reservoir", "model": "gpfq"},
+        "gpfq": {
+            "subset": "reservoir",
+            "model": "gpfq",
+            "layers": ["gates", "linear"],
+            "ranges": True,
+        },
     },
     "grid": {
         "model": ["generative", "discriminative"],
