@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -30,8 +30,11 @@ STARTS = 3
 LARGE = 800
 """Documents that the truth is measured on."""
 
-ROWS = 256
-"""Rows of a layer that lessons are taken from; the others of a large vocabulary are alike."""
+ROWS = 1024
+"""Rows of a layer that a trial keeps; the others of a large vocabulary are alike."""
+
+TAUGHT = 256
+"""Rows of a layer that lessons are taken from."""
 
 ROUNDS = 8
 """Moves that each of them makes, one after the other."""
@@ -65,7 +68,8 @@ class Lessons:
 class Trial:
     """A deployed network that meets a drift: its layers on a small and on a large sample.
 
-    The large sample has no document of the small one; both are of the same drifted text.
+    The large sample has no document of the small one; both are of the same drifted text. Of large
+    layers, some rows.
     """
 
     drift: SimulatedDrift
@@ -106,8 +110,27 @@ def trials(
             )
         state = update_ranges(state, arrays, scheme, small)
         yield Trial(
-            drift, problems(state, arrays, scheme, small), problems(state, arrays, scheme, rest)
+            drift,
+            _thinned(problems(state, arrays, scheme, small), seed, number),
+            _thinned(problems(state, arrays, scheme, rest), seed, number),
         )
+
+
+def _thinned(found: dict[str, CodeProblem], seed: int, number: int) -> dict[str, CodeProblem]:
+    """Return the layers with at most `ROWS` rows each, the same for every sample."""
+    generator = keyed_generator(seed, "flip lessons", f"rows {number}")
+    thinned = {}
+    for site, problem in found.items():
+        order = generator.permutation(len(problem.codes))
+        at = torch.from_numpy(np.sort(order[:ROWS]))
+        thinned[site] = replace(
+            problem,
+            weight=problem.weight[at],
+            scale=problem.scale[at] if problem.scale.ndim else problem.scale,
+            codes=problem.codes[at],
+            offset=None if problem.offset is None else problem.offset[at],
+        )
+    return thinned
 
 
 def _deployed(
@@ -138,7 +161,7 @@ def _of_site(
     evidence = Evidence.of(site_kind(site), small)
     rows, columns = small.codes.shape
     reference = evidence.gain.max(dim=1).values.clamp_min(0).mean().clamp_min(1e-30)
-    chosen = torch.from_numpy(np.sort(generator.permutation(rows)[:ROWS]))
+    chosen = torch.from_numpy(np.sort(generator.permutation(rows)[:TAUGHT]))
     evidence, slope = evidence.take(chosen), large.slope[chosen]
     for _ in range(min(ROUNDS, columns)):
         best, found = evidence.gain.topk(min(EACH, columns), dim=1)

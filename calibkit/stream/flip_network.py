@@ -58,10 +58,15 @@ class TrustNetwork(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class FlipPredictor:
-    """A trained network, with the features that it does without."""
+    """A trained network, with the features that it does without.
+
+    strength: how far the network is followed in the gates and in the linear layer, from 0 (the
+    greedy rule) to 1; it is measured on drifts that networks did not learn from.
+    """
 
     network: TrustNetwork
-    without: Sequence[str] = ()
+    without: tuple[str, ...] = ()
+    strength: tuple[float, float] = (1.0, 1.0)
 
     def choose(self, site: str, problem: CodeProblem, most: float) -> Tensor:
         """Return moves (rows, columns) int8 of -1, 0, 1, of at most a share ``most`` of the codes.
@@ -102,14 +107,17 @@ class FlipPredictor:
         by_sample, columns = evidence.gain.topk(shortlist, dim=1)
         x = evidence.features(columns) * kept_features(self.without)
         optimum = evidence.optimum.gather(1, columns)
+        strength = self.strength[evidence.kind == "linear"]
         expected = self.network(x, optimum.to(torch.float32)).to(torch.float64)
+        expected = optimum + strength * (expected - optimum)
         gain = (2 * expected - 1) * evidence.stake.gather(1, columns)
         best, place = gain.masked_fill_(by_sample == -torch.inf, -torch.inf).max(dim=1)
         return best, columns.gather(1, place[:, None])[:, 0]
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the network's arrays by name, to be stored; ``without`` is stored beside them."""
-        return {name: t.numpy().copy() for name, t in self.network.state_dict().items()}
+        arrays = {name: t.numpy().copy() for name, t in self.network.state_dict().items()}
+        return arrays | {"strength": np.array(self.strength)}
 
     @classmethod
     def from_tensors(
@@ -117,10 +125,10 @@ class FlipPredictor:
     ) -> FlipPredictor:
         """Rebuild a predictor from `tensors`."""
         network = fresh(torch.Generator().manual_seed(0))
-        network.load_state_dict(
-            {name: torch.from_numpy(np.array(t)) for name, t in tensors.items()}
-        )
-        return cls(network.requires_grad_(False), tuple(without))  # noqa: FBT003
+        arrays = {name: torch.from_numpy(np.array(t)) for name, t in tensors.items()}
+        gates, linear = arrays.pop("strength").tolist()
+        network.load_state_dict(arrays)
+        return cls(network.requires_grad_(False), tuple(without), (gates, linear))  # noqa: FBT003
 
 
 def fresh(generator: torch.Generator) -> TrustNetwork:

@@ -17,10 +17,15 @@ from calibkit.quantize.rounding.problem import CodeProblem
 from calibkit.quantize.schemes import resolve, settings_from
 from calibkit.store.artefacts import Artefacts
 from calibkit.stream import flip_predictor
-from calibkit.stream.flip_lessons import Lessons, lessons, trials
+from calibkit.stream.flip_lessons import Lessons, Trial, lessons, trials
 from calibkit.stream.flip_network import FlipPredictor, fresh
-from calibkit.stream.flip_predictor import fitted, predictor_for, train_predictor
-from calibkit.stream.simulated_drifts import Simulator
+from calibkit.stream.flip_predictor import (
+    fitted,
+    followed,
+    predictor_for,
+    train_predictor,
+)
+from calibkit.stream.simulated_drifts import SimulatedDrift, Simulator
 from calibkit.sweep.jobs import ModelRef, Places
 
 SCHEME = resolve(settings_from({"preset": "robust"}), bits=4)
@@ -110,6 +115,61 @@ def test_a_feature_that_is_turned_off_has_no_say(name):
     assert torch.equal(off.choose("decoder", problem, 0.1), changed.choose("decoder", problem, 0.1))
 
 
+@given(SEEDS, st.sampled_from(["lstm.weight_input", "decoder"]))
+def test_at_strength_0_a_trained_network_is_the_greedy_rule(seed, site):
+    problem, network = made(seed), untrained(seed, last=1.0).network
+    greedy = greedy_flips(problem, 0.1)
+    assert torch.equal(FlipPredictor(network, (), (0.0, 0.0)).choose(site, problem, 0.1), greedy)
+    only_gates = FlipPredictor(network, (), (1.0, 0.0))
+    full = FlipPredictor(network).choose(site, problem, 0.1)
+    expected = greedy if site == "decoder" else full
+    assert torch.equal(only_gates.choose(site, problem, 0.1), expected)
+
+
+def taught(trust, count=6):
+    """Trials whose large samples are the small ones, and lessons that teach this much trust."""
+    generator = np.random.default_rng(0)
+    met, parts = [], []
+    for number in range(count):
+        problems = {"lstm.weight_cell": made(number), "decoder": made(100 + number)}
+        met.append(Trial(SimulatedDrift((1.0,)), problems, problems))
+        x = torch.from_numpy(generator.normal(size=(4000, len(FEATURES)))).float()
+        optimum = torch.from_numpy(generator.uniform(0, 4, size=4000)).float()
+        parts.append(Lessons(x, optimum, trust * optimum, torch.ones(4000)))
+    return met, parts
+
+
+def test_a_network_that_would_do_harm_is_not_followed(monkeypatch):
+    monkeypatch.setattr(flip_predictor, "STEPS", 200)
+    assert followed(*taught(trust=0.0), 0, (), 0.1) == (0.0, 0.0)
+
+
+def test_too_few_trials_leave_the_greedy_rule():
+    met, parts = taught(trust=1.0, count=2)
+    assert followed(met, parts, 0, (), 0.1) == (0.0, 0.0)
+
+
+def test_a_network_that_helps_on_other_drifts_is_followed(monkeypatch):
+    """On the large samples inputs are mirrored where their power is high: those moves do harm."""
+    monkeypatch.setattr(flip_predictor, "STEPS", 400)
+    met, parts = [], []
+    for number in range(6):
+        small = {"lstm.weight_cell": made(number, rows=60), "decoder": made(50 + number, rows=60)}
+        large = {}
+        for site, problem in small.items():
+            loud = problem.power > problem.power.median()
+            spoilt = problem.slope.clone()
+            spoilt[:, loud] *= -1
+            large[site] = replace(problem)
+            large[site].__dict__["slope"] = spoilt
+        trial = Trial(SimulatedDrift((1.0,)), small, large)
+        met.append(trial)
+        parts.append(lessons(trial, 0, number))
+    gates, linear = followed(met, parts, 0, (), 0.02)
+    assert gates > 0
+    assert linear > 0
+
+
 def test_a_feature_that_there_is_not_is_refused_with_the_nearest_name(make_model, wrapped):
     model = make_model("discriminative")
     labels = np.arange(len(wrapped)) % 3
@@ -120,10 +180,11 @@ def test_a_feature_that_there_is_not_is_refused_with_the_nearest_name(make_model
 
 
 def test_a_predictor_is_small_and_comes_back_from_its_arrays():
-    predictor = untrained(3, last=1.0)
+    predictor = FlipPredictor(untrained(3, last=1.0).network, ("need",), (0.25, 0.75))
     assert sum(p.numel() for p in predictor.network.parameters()) <= 5000
     again = FlipPredictor.from_tensors(predictor.tensors(), predictor.without)
     assert same(predictor, again)
+    assert (again.without, again.strength) == (("need",), (0.25, 0.75))
     problem = made(2)
     assert torch.equal(
         again.choose("decoder", problem, 0.1), predictor.choose("decoder", problem, 0.1)
