@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from calibkit.engine.cost import predictor_macs
 from calibkit.errors import UnknownName
 from calibkit.quantize.flip_features import FEATURES, Evidence, site_kind
 from calibkit.quantize.rounding.problem import CodeProblem
@@ -32,8 +33,8 @@ SHORTLIST = 12
 class TrustNetwork(nn.Module):
     """Features (n, features) and optima on the subset (n,) -> expected optima on the text (n,).
 
-    Trust lies between 0 and 2, the shift between -1 and 1 steps. Fresh, it is the greedy rule:
-    trust 1, shift 0.
+    asked: how many it has been asked for, ever. Trust lies between 0 and 2, the shift between -1
+    and 1 steps. Fresh, it is the greedy rule: trust 1, shift 0.
     """
 
     mean: Tensor
@@ -46,11 +47,13 @@ class TrustNetwork(nn.Module):
         self.last = nn.Linear(HIDDEN[1], 2)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
+        self.asked = 0
         self.register_buffer("mean", torch.zeros(len(FEATURES)))
         self.register_buffer("spread", torch.ones(len(FEATURES)))
 
     def forward(self, x: Tensor, optimum: Tensor) -> Tensor:
         """Return the expected optima, in steps, of the codes' own directions."""
+        self.asked += optimum.numel()
         hidden = torch.relu(self.first((x - self.mean) / self.spread))
         found = self.last(torch.relu(self.second(hidden)))
         return 2 * torch.sigmoid(found[..., 0]) * optimum + torch.tanh(found[..., 1])
@@ -105,14 +108,20 @@ class FlipPredictor:
         """
         shortlist = min(SHORTLIST, evidence.codes.shape[1])
         by_sample, columns = evidence.gain.topk(shortlist, dim=1)
-        x = evidence.features(columns) * kept_features(self.without)
-        optimum = evidence.optimum.gather(1, columns)
+        expected = optimum = evidence.optimum.gather(1, columns)
         strength = self.strength[evidence.kind == "linear"]
-        expected = self.network(x, optimum.to(torch.float32)).to(torch.float64)
-        expected = optimum + strength * (expected - optimum)
+        if strength:
+            x = evidence.features(columns) * kept_features(self.without)
+            trusted = self.network(x, optimum.to(torch.float32)).to(torch.float64)
+            expected = optimum + strength * (trusted - optimum)
         gain = (2 * expected - 1) * evidence.stake.gather(1, columns)
         best, place = gain.masked_fill_(by_sample == -torch.inf, -torch.inf).max(dim=1)
         return best, columns.gather(1, place[:, None])[:, 0]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of all that the network has been asked for so far."""
+        return predictor_macs(self.network.asked, (len(FEATURES), *HIDDEN, 2))
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the network's arrays by name, to be stored; ``without`` is stored beside them."""

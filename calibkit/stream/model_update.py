@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -134,11 +134,13 @@ def _greedy_flips(
 def _learned_flips(
     at: Deployed, state: IntegerState, subset: Members, step: int, shadow: IntegerState | None
 ) -> Updated:
-    return _flipped(at, state, subset, _learned_choice(at))
+    predictor, before = at.learned, at.learned.macs
 
+    def choose(site: str, problem: CodeProblem) -> Tensor:
+        return predictor.choose(site, problem, at.method.most_flips)
 
-def _learned_choice(at: Deployed) -> Callable[[str, CodeProblem], Tensor]:
-    return lambda site, problem: at.learned.choose(site, problem, at.method.most_flips)
+    done = _flipped(at, state, subset, choose)
+    return replace(done, macs=done.macs + predictor.macs - before)
 
 
 def _random_flips(
