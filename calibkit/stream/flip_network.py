@@ -22,6 +22,7 @@ from calibkit.engine.cost import predictor_macs
 from calibkit.errors import UnknownName
 from calibkit.quantize.flip_features import FEATURES, Evidence, site_kind
 from calibkit.quantize.rounding.problem import CodeProblem
+from calibkit.quantize.rounding.sequences import Sequences
 
 HIDDEN = (24, 12)
 """Units of the two hidden layers: 590 parameters in all."""
@@ -80,25 +81,23 @@ class FlipPredictor:
         ValueError for a problem without the float inputs' second moments.
         """
         rows, columns = problem.codes.shape
-        moves = torch.zeros((rows, columns), dtype=torch.int8)
-        budget = int(most * rows * columns)
-        if budget <= 0:
-            return moves
+        found = Sequences((rows, columns), int(most * rows * columns))
+        if found.budget <= 0:
+            return found.moves()
         with torch.inference_mode():
             evidence = Evidence.of(site_kind(site), problem)
             at = torch.arange(rows)
             bound = torch.full((rows,), torch.inf, dtype=torch.float64)
-            made: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
             while True:
                 best, column = self.best(evidence)
                 bound = torch.minimum(bound, best)
-                kept = (best > 0) & (bound > _least(made, budget))
+                kept = (best > 0) & (bound > found.least())
                 if not bool(kept.any()):
-                    return _merged(made, moves, budget)
+                    return found.moves()
                 at, bound, column = at[kept], bound[kept], column[kept]
                 evidence = evidence.take(kept)
                 direction = evidence.direction.gather(1, column[:, None])[:, 0]
-                made.append((bound, at, column, direction.to(torch.int8)))
+                found.add(bound, at, column, direction)
                 evidence = evidence.after(column)
 
     def best(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
@@ -161,26 +160,3 @@ def kept_features(without: Sequence[str]) -> Tensor:
         if name not in FEATURES:
             raise UnknownName("feature", name, FEATURES)
     return torch.tensor([float(name not in without) for name in FEATURES])
-
-
-def _least(made: list[tuple[Tensor, Tensor, Tensor, Tensor]], budget: int) -> float:
-    """Return what a move must be worth, at the least, to be among the first ``budget``."""
-    bounds = torch.cat([part[0] for part in made]) if made else torch.empty(0)
-    if len(bounds) < budget:
-        return 0.0
-    least = float(torch.topk(bounds, budget, sorted=False).values.min())
-    return float(np.nextafter(least, 0.0))
-
-
-def _merged(
-    made: list[tuple[Tensor, Tensor, Tensor, Tensor]], moves: Tensor, budget: int
-) -> Tensor:
-    """Return the moves with the first ``budget`` of those found: by worth, then row, then round."""
-    if not made:
-        return moves
-    bounds, rows, columns, directions = (torch.cat(part) for part in zip(*made, strict=True))
-    rounds = torch.cat([torch.full((len(part[0]),), n) for n, part in enumerate(made)])
-    order = np.lexsort((rounds.numpy(), rows.numpy(), -bounds.numpy()))[:budget]
-    first = torch.from_numpy(order)
-    moves[rows[first], columns[first]] = directions[first]
-    return moves

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calibkit.quantize.rounding.problem import CodeProblem
+from calibkit.quantize.rounding.sequences import Sequences
 
 
 def greedy_flips(problem: CodeProblem, most: float) -> Tensor:
@@ -23,10 +24,9 @@ def greedy_flips(problem: CodeProblem, most: float) -> Tensor:
     whole matrix. Rows that cannot get into it any more are left out of later rounds.
     """
     rows, columns = problem.codes.shape
-    moves = torch.zeros((rows, columns), dtype=torch.int8)
-    budget = int(most * rows * columns)
-    if budget <= 0:
-        return moves
+    found = Sequences((rows, columns), int(most * rows * columns))
+    if found.budget <= 0:
+        return found.moves()
     slope, step = problem.slope.clone(), problem.step
     h, power = problem.gram.quantized, problem.power
     at = torch.arange(rows)
@@ -34,7 +34,6 @@ def greedy_flips(problem: CodeProblem, most: float) -> Tensor:
     moved = torch.zeros((rows, columns), dtype=torch.bool)
     # the least that a row's sequence gained so far: its later moves come after that one
     bound = torch.full((rows,), torch.inf, dtype=torch.float64)
-    found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for _ in range(columns):
         # moving by +-1 adds +-2 step slope + step^2 H_jj: only against the slope can it help
         gain = slope.abs().mul_(2 * step).sub_(step.square() * power)
@@ -42,36 +41,17 @@ def greedy_flips(problem: CodeProblem, most: float) -> Tensor:
         gain.masked_fill_(stuck | moved, -torch.inf)
         best, column = gain.max(dim=1)
         bound = torch.minimum(bound, best)
-        kept = (best > 0) & (bound > _least(found, budget))
+        kept = (best > 0) & (bound > found.least())
         if not bool(kept.any()):
             break
         at, slope, step, codes, moved, bound, column = (
             part[kept] for part in (at, slope, step, codes, moved, bound, column)
         )
         direction = -torch.sign(slope.gather(1, column[:, None]))
-        found.append((bound, at, column, direction[:, 0].to(torch.int8)))
+        found.add(bound, at, column, direction[:, 0])
         slope += (direction * step) * h[column]
         moved.scatter_(1, column[:, None], value=True)
-    if not found:
-        return moves
-    bounds, places, which, directions = (torch.cat(part) for part in zip(*found, strict=True))
-    rounds = torch.cat([torch.full((len(p[0]),), n) for n, p in enumerate(found)])
-    order = np.lexsort((rounds.numpy(), places.numpy(), -bounds.numpy()))[:budget]
-    chosen = torch.from_numpy(order)
-    moves[places[chosen], which[chosen]] = directions[chosen]
-    return moves
-
-
-def _least(found: list[tuple[Tensor, Tensor, Tensor, Tensor]], budget: int) -> float:
-    """Return what a move must gain, at the least, to be among the first ``budget``.
-
-    0 while fewer are known; a move that gains just as much may still come first.
-    """
-    bounds = torch.cat([part[0] for part in found]) if found else torch.empty(0)
-    if len(bounds) < budget:
-        return 0.0
-    least = float(torch.topk(bounds, budget, sorted=False).values.min())
-    return float(np.nextafter(least, 0.0))
+    return found.moves()
 
 
 def random_flips(problem: CodeProblem, count: int, generator: np.random.Generator) -> Tensor:
