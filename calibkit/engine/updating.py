@@ -144,12 +144,12 @@ def flip(
 
     most: the largest share of a site's codes that may move; what would leave the range does not
     move. guard: a site that the moves would make worse on the subset keeps its codes.
-    layers, floats: as in `reround`. Raises BadInput as `update_ranges` does, ValueError for moves
+    layers, floats: as in `reround`; gates come first, in whatever order they are named. Raises BadInput as `update_ranges` does, ValueError for moves
     that break the rules.
     """
     update = Update.of(state, arrays, scheme, subset, biases, floats)
     with torch.inference_mode():
-        for layer in layers:
+        for layer in (one for one in LAYERS if one in layers):
             seen, found = update.moments(layer), {}
             for site in update.sites(layer):
                 problem = update.problem(site, seen)

@@ -301,6 +301,18 @@ def test_layers_can_be_left_alone(float_classifier, wrapped, text):
             assert changed == sites
 
 
+def test_gates_come_first_in_whatever_order_layers_are_named(float_classifier, wrapped, text):
+    """A recipe's list has no order: trajectories with the same layers are one trajectory."""
+    model = float_classifier
+    scheme, state = calibrated(model, wrapped)
+    named, turned = (
+        flip(state, model.arrays, scheme, text, greedy(0.05), most=0.05, layers=layers)
+        for layers in (("gates", "linear"), ("linear", "gates"))
+    )
+    assert same(named[0], turned[0])
+    assert named[1] == turned[1]
+
+
 def test_what_an_update_cannot_do_is_refused(float_classifier, wrapped):
     model = float_classifier
     scheme, state = calibrated(model, wrapped)
