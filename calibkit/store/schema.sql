@@ -1741,11 +1741,11 @@ COMMENT ON COLUMN stream_updates.gone IS 'Documents that left it (count).';
 COMMENT ON COLUMN stream_updates.flips IS
     'Integer codes of weights that the update changed (count).';
 COMMENT ON COLUMN stream_updates.flip_share IS
-    'The same as a share of the codes that it might change, in [0, 1].';
+    'The same as a share of all codes of gates and linear layer, whichever the update may change, in [0, 1].';
 COMMENT ON COLUMN stream_updates.refused IS
     'Sites whose codes were kept since the objective would have got worse (comma-separated); empty = none.';
 COMMENT ON COLUMN stream_updates.objective_before IS
-    'Reconstruction error of the sites on the subset before the codes changed: sum of squares of (quantized - float weights) times their inputs; NULL where the update looks at none.';
+    'Mean square error of the layers'' outputs on the subset before the codes changed, as a share of the float outputs'' mean square, mean over sites; NULL where the update looks at none.';
 COMMENT ON COLUMN stream_updates.objective_after IS 'The same afterwards; lower is better.';
 COMMENT ON COLUMN stream_updates.macs_subset IS 'Multiply-adds of the subset''s update (count).';
 COMMENT ON COLUMN stream_updates.macs_model IS 'Multiply-adds of the model''s update (count).';
@@ -1753,7 +1753,8 @@ COMMENT ON COLUMN stream_updates.seconds_subset IS 'Wall time of the subset''s u
 COMMENT ON COLUMN stream_updates.seconds_model IS 'Wall time of the model''s update (seconds).';
 COMMENT ON COLUMN stream_updates.seconds IS
     'Wall time of the whole step, measuring included (seconds).';
-COMMENT ON COLUMN stream_updates.peak_mb IS 'Peak memory of the process (MB).';
+COMMENT ON COLUMN stream_updates.peak_mb IS
+    'Memory that the updates of subset and model took at their peak, beyond what the process held before (MB); NULL at step 0 and where the system does not tell.';
 COMMENT ON COLUMN stream_updates.model_bytes IS
     'What a device stores of the model: packed codes, scales, biases (bytes).';
 COMMENT ON COLUMN stream_updates.subset_id IS
@@ -1818,7 +1819,7 @@ COMMENT ON COLUMN stream_forgetting.macs_model IS
 COMMENT ON COLUMN stream_forgetting.seconds IS
     'Wall time of all updates, of subset and model together (seconds).';
 COMMENT ON COLUMN stream_forgetting.peak_mb IS
-    'Highest peak memory of the process at any step from 1 on (MB).';
+    'Highest peak_mb of any step from 1 on (MB): memory beyond what the process held before.';
 COMMENT ON COLUMN stream_forgetting.model_bytes IS
     'What a device stores of the model: packed codes, scales, biases (bytes).';
 COMMENT ON COLUMN stream_forgetting.trajectory_id IS

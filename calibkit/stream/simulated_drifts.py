@@ -63,8 +63,8 @@ class Simulator:
     """Training documents, from which samples of drifted text are drawn.
 
     labels: ids from 0 (documents,); count: number of labels; rarity: mean over a document's tokens
-    of -log of the share of documents that have the token; known: how likely each token id is to
-    survive an error rate of one half per letter, as a number of letters.
+    of -log of the share of documents that have the token; letters: how many each token id has, as
+    far as its frequency tells (ids,).
     """
 
     tokens: Ragged
