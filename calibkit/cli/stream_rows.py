@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from calibkit.cli.table import Figure, Table
 if TYPE_CHECKING:
     from calibkit.decide.contrast import Gain
     from calibkit.decide.stream_gains import Against, MethodResult, PhaseGain
+    from calibkit.decide.stream_rows import Setting
     from calibkit.measure.paired_ratio import Ratio
 
 _TEXTS = (
@@ -27,10 +29,10 @@ _SAYS = {
     " draws. final: mean\nover all phases after the last batch",
     "gain": "gain = online - that of {frozen}, the mean over draws (same batches, same first"
     " subset); 95 %: t\ninterval{models}; wins: pairs that it wins; p holm: exact sign flips,"
-    " corrected for the methods of a\nsetting (Holm); with six draws p is never below 0.031",
+    " corrected for the methods of a\nsetting (Holm){least}",
     "floor": "floor = what two draws of {frozen} differ by, on average",
-    "worst": "worst phase = the phase in which it gains least, and what; * = loses more than the"
-    " floor there",
+    "worst": "worst phase = the phase in which it gains least, and what; * = in this phase or"
+    " another it\nloses more than the floor of that phase",
     "forgot": "forgot = mean over phases but the last of the best accuracy so far - that after the"
     " last batch",
     "share": "share = percent of the gain of {reference} that it keeps, with the 95 % interval of"
@@ -71,7 +73,7 @@ def caption(found: Sequence[MethodResult], recipe: str) -> str:
     models = " over new float models too" if any(one.level.models > 1 for one in found) else ""
     frozen = next((one.method for one in found if one.is_frozen), "the frozen network")
     reference = next((a.reference for one in found if (a := one.against) and a.reference), None)
-    words = {"frozen": frozen, "models": models, "reference": reference}
+    words = {"frozen": frozen, "models": models, "reference": reference, "least": _least_p(found)}
     wanted = [name for name in _SAYS if reference or name not in ("share", "macs")]
     lines = [_SAYS[name].format(**words) for name in wanted]
     draws = {one.level.draws for one in found}
@@ -97,7 +99,7 @@ def _shown(one: MethodResult) -> dict[str, Any]:
     record["wins"] = gain and Figure(f"{gain.wins}/{gain.pairs}")
     record["p holm"] = _p(against)
     record["floor"] = percent(gain.floor) if gain else None
-    record["worst phase"] = against and _worst(against.worst)
+    record["worst phase"] = against and _worst(against)
     record["forgot"] = percent(means["forgetting"])
     share = against and against.share
     record["share"] = share and Figure(f"{100 * share.ratio:.0f}")
@@ -126,10 +128,23 @@ def _p(against: Against | None) -> Figure | None:
     return Figure(f"{against.p_adjusted:.3f}")
 
 
-def _worst(worst: PhaseGain) -> str:
-    floor = worst.gain.floor
-    below = "*" if floor is not None and worst.gain.gain < -floor else ""
-    return f"{worst.name} {_signed(worst.gain.gain)}{below}"
+def _least_p(found: Sequence[MethodResult]) -> str:
+    """Return what an adjusted p can come to at the least: so few draws, so many methods."""
+    from calibkit.decide.contrast import MOST_FLIPPED
+
+    compared: dict[Setting, list[Gain]] = defaultdict(list)
+    for one in found:
+        if one.against is not None and one.against.online.p is not None:
+            compared[one.setting].append(one.against.online)
+    if not compared or any(gain.draws > MOST_FLIPPED for of in compared.values() for gain in of):
+        return ""
+    least = min(len(of) * 2.0 ** (1 - max(gain.draws for gain in of)) for of in compared.values())
+    return f"; with so few draws and so many methods it is never below {min(least, 1.0):.3f}"
+
+
+def _worst(against: Against) -> str:
+    worst = against.worst
+    return f"{worst.name} {_signed(worst.gain.gain)}{'*' if against.falling else ''}"
 
 
 def _record(one: MethodResult, recipe: str) -> dict[str, Any]:

@@ -32,6 +32,11 @@ class PhaseGain:
     name: str
     gain: Gain
 
+    @property
+    def is_below_floor(self) -> bool:
+        """Whether it loses more than two draws of the other method differ by here."""
+        return self.gain.floor is not None and self.gain.gain < -self.gain.floor
+
 
 @dataclass(frozen=True)
 class Against:
@@ -58,6 +63,14 @@ class Against:
     def worst(self) -> PhaseGain:
         """The phase in which it gains least, or loses most."""
         return min(self.phases, key=lambda one: one.gain.gain)
+
+    @property
+    def falling(self) -> tuple[PhaseGain, ...]:
+        """The phases in which it loses more than the floor of that phase, which need not be worst.
+
+        None of them where the floor is unknown: with one draw.
+        """
+        return tuple(one for one in self.phases if one.is_below_floor)
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,13 @@ def test_the_table_stands_on_stdout_and_says_what_its_columns_are(run, made, rec
     assert f"ask keeps-up --recipe {RECIPE['name']}" in done.stderr
 
 
+def test_the_caption_says_how_small_an_adjusted_p_can_be(run, made, recipe, pretend):
+    """Six draws and three methods: 3 * 2 / 2^6, which the best of them comes to."""
+    pretend()
+    done = run("--store", made.path, "stream", recipe)
+    assert "with so few draws and so many methods it is never below 0.094" in done.stdout
+
+
 def test_what_is_next_can_be_run(run, made, recipe, pretend):
     pretend()
     done = run("--store", made.path, "stream", recipe)

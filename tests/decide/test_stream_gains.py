@@ -66,6 +66,31 @@ def test_the_floor_is_what_two_draws_of_the_frozen_method_differ_by(streams):
     assert [p.gain.floor for p in flips.phases] == pytest.approx([0.35 / 15] * 3)
 
 
+def test_a_phase_may_fall_below_its_floor_that_is_not_the_worst(streams):
+    """In ``calm`` draws differ by much, and a loss is worst there; in ``rare`` they do not."""
+
+    def uneven(one: Trajectory, step: int, phase: int) -> float:
+        base = 0.5 + (0.05 if phase == 0 else 0.001) * one.seed
+        lost = (0.03, 0.0, 0.01)[phase] * (one.method == "flips")
+        return base - lost * (step > 0)
+
+    make_streams(streams, trajectories(methods=("frozen", "flips")), uneven)
+    flips = gains_of(streams)["flips"].against
+    assert flips is not None
+    assert flips.worst.name == "calm" and not flips.worst.is_below_floor
+    assert [one.name for one in flips.falling] == ["rare"]
+
+
+def test_with_one_draw_nobody_knows_a_floor_to_fall_below(streams):
+    make_streams(
+        streams,
+        trajectories(methods=("frozen", "flips"), seeds=1),
+        lambda one, step, phase: 0.5 - 0.4 * (one.method == "flips") * (step > 0),
+    )
+    flips = gains_of(streams)["flips"].against
+    assert flips is not None and flips.falling == ()
+
+
 def test_p_values_of_a_setting_know_of_each_other(streams):
     make_streams(streams, trajectories(), accuracy)
     found = gains_of(streams)

@@ -79,8 +79,7 @@ def _said(study: StreamStudy, results: list[MethodResult]) -> list[Child]:
     falling = [
         f"{one.method} in {phase.name} ({points(phase.gain.gain)})"
         for one, against in compared
-        for phase in against.phases
-        if phase.gain.floor is not None and phase.gain.gain < -phase.gain.floor
+        for phase in against.falling
     ]
     if falling:
         said.append(f"Below {study.frozen} by more than the noise floor: {listed(falling, 5)}.")
