@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import made_streams
 import pytest
 from made_streams import Trajectory, make_streams, trajectories
 
@@ -91,6 +92,22 @@ def test_by_phase_says_what_the_command_says(streams):
         assert row["floor"] == pytest.approx(phase.gain.floor)
         assert row["below"] is (phase.gain.gain < -phase.gain.floor)
         assert (row["accuracy"], row["frozen"]) == pytest.approx((phase.gain.a, phase.gain.b))
+
+
+def test_the_share_is_of_the_recalibration_on_everything(tmp_path, monkeypatch):
+    """Another one on the budget, whose name comes first, is a method like any other."""
+    monkeypatch.setitem(made_streams.UPDATES, "anew", ("reservoir", "recalibrate"))
+    monkeypatch.setitem(made_streams.MACS, "anew", 100)
+    store = Store(tmp_path / "store.duckdb")
+    planned = trajectories(methods=("frozen", "anew", "recalibrated"))
+    gains = {"frozen": 0.0, "anew": 0.01, "recalibrated": 0.04}
+    make_streams(store, planned, lambda one, *at: 0.6 + 0.01 * one.seed + gains[one.method])
+    asked, found = by_method(store, "keeps-up"), results(store)
+    for method, share in (("anew", 0.25), ("recalibrated", 1.0)):
+        assert asked[method]["share"] == pytest.approx(share)
+        against = found[method].against
+        assert against is not None and against.reference == "recalibrated"
+        assert asked[method]["macs_share"] == pytest.approx(against.macs_ratio)
 
 
 def test_forgets_has_the_means_of_the_view(streams):

@@ -24,8 +24,9 @@
 --   draws, wins, pairs, models  draws; pairs that it wins, of how many; float models
 --   p         two-sided
 --   floor     by how much two draws of the method to beat differ on average
---   share     gain over the frozen one / that of the recipe's `recalibrate`, where the latter's
---             interval is above 0; NULL against other methods
+--   share     gain over the frozen one / that of the recipe's `recalibrate` (of several, the one
+--             on the subset `everything`), where the latter's interval is above 0; NULL against
+--             other methods
 --   macs_share  its multiply-adds / those of `recalibrate`
 --   verdict   better or worse where the interval is without 0 and p at most 0.05, else undecided
 -- Plot: intervals label=method value=gain low=ci_low high=ci_high floor=floor verdict=verdict panel=model,size,bits,preset,policy
@@ -53,7 +54,7 @@ paired AS (
                     AND b.model_seed = a.model_seed AND b.seed = a.seed AND b.method <> a.method
 ),
 per_seed AS (
-    SELECT model, size, bits, preset, scheme_id, policy, method, model_update, seed,
+    SELECT model, size, bits, preset, scheme_id, policy, method, subset_update, model_update, seed,
            avg(gain ORDER BY model_seed) AS gain,
            avg(online_accuracy ORDER BY model_seed) AS online,
            avg(other ORDER BY model_seed) AS other, sum(macs) AS macs, count(*) AS pairs,
@@ -62,7 +63,7 @@ per_seed AS (
     GROUP BY ALL
 ),
 grouped AS (
-    SELECT model, size, bits, preset, scheme_id, policy, method, model_update,
+    SELECT model, size, bits, preset, scheme_id, policy, method, subset_update, model_update,
            avg(online ORDER BY seed) AS online, avg(other ORDER BY seed) AS other,
            round(avg(gain ORDER BY seed), 12) AS gain, list(gain ORDER BY seed) AS gains,
            stddev_samp(gain ORDER BY seed) / sqrt(count(*)) AS error, count(*) AS draws,
@@ -114,7 +115,7 @@ SELECT j.model, j.size, j.bits, j.preset, j.policy, j.method, j.online, j.other,
 FROM judged AS j
 LEFT JOIN (SELECT * FROM judged WHERE model_update = 'recalibrate'
            QUALIFY row_number() OVER (PARTITION BY model, size, preset, scheme_id, policy
-                                      ORDER BY method) = 1) AS whole
+                                      ORDER BY subset_update <> 'everything', method) = 1) AS whole
        ON whole.model = j.model AND whole.size = j.size AND whole.preset = j.preset
       AND whole.scheme_id = j.scheme_id AND whole.policy = j.policy
 WHERE j.method = coalesce($method, j.method)
