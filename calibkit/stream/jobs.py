@@ -34,7 +34,9 @@ class TrajectoryJob:
     """Take one deployed network through all batches by one method, and measure it after each.
 
     hold_outs: artefacts of the documents that each phase is measured on. train_tokens: those that
-    the float model was trained on, from which drifts are simulated. seed: of the draw.
+    the float model was trained on, from which drifts are simulated. seed: of the draw. anew: the
+    store has lost steps that it had, so that neither their fragments nor where the trajectory
+    stands count.
     """
 
     places: Places
@@ -53,7 +55,7 @@ class TrajectoryJob:
     engine: Engine
     run_id: str
     host: str
-    anew: bool = True
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ class PredictorJob:
     size: int
     without: tuple[str, ...]
     most_flips: float
+
+
+LEARNED = ("learned-flips", "random-flips")
+"""Model updates that a trained predictor takes part in."""
 
 
 def step_fragment(trajectory_id: str, step: int) -> str:

@@ -148,8 +148,9 @@ def _random_flips(
 ) -> Updated:
     """Move as many codes of each site as learned flips do in their own trajectory, at random.
 
-    That trajectory is followed beside this one, as a shadow, and its cost is not counted: random
-    flips need no statistics. They are not guarded, or next to none would stay.
+    That trajectory is followed beside this one, as a shadow, and its multiply-adds are not counted:
+    random flips need no statistics. Seconds and memory are of both. They are not guarded, or next
+    to none would stay.
     """
     learned = _learned_flips(at, shadow or state, subset, step, None).state
     before = shadow or state
@@ -225,6 +226,3 @@ UPDATES: Mapping[str, Update] = {
     "fine-tune": _fine_tune,
 }
 """Name of a model update -> what it does."""
-
-LEARNED = ("learned-flips", "random-flips")
-"""Updates that a trained predictor takes part in."""

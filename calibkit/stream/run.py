@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from calibkit.corpora.reading import Corpus
 from calibkit.curate.corpus import ensure_corpus
@@ -22,7 +22,14 @@ from calibkit.store.presence import in_use
 from calibkit.store.rows import insert
 from calibkit.stream.documents import StreamSource
 from calibkit.stream.following import StreamBooks, TrajectoryPhase
-from calibkit.stream.jobs import Arrival, PredictorJob, Start, TrajectoryJob, step_fragment
+from calibkit.stream.jobs import (
+    LEARNED,
+    Arrival,
+    PredictorJob,
+    Start,
+    TrajectoryJob,
+    step_fragment,
+)
 from calibkit.stream.plan import (
     PlannedTrajectory,
     StreamPlan,
@@ -45,9 +52,6 @@ from calibkit.sweep.watcher import Watcher
 from calibkit.words import counted
 
 WORK = "calibkit.stream.trajectory:work"
-
-LEARNED = ("learned-flips", "random-flips")
-"""Model updates that a trained predictor takes part in."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +109,11 @@ def run_stream(
         for text in notes:
             told.note(text)
         told.step(f"{corpus.name}: {sum(corpus.documents.values()):,} documents")
+        # before the plan, which then has the rows of all of them: unless the store has lost some
+        merged = Places(store.artefacts, store.fragments).merged_names()
         planned = plan_stream(store, recipe, where=where)
         check_stream_labels(planned)
-        run = _StreamRun(store, planned, corpus, told, engine, deadline, workers, fail_fast)
+        run = _StreamRun(store, planned, corpus, told, engine, deadline, workers, fail_fast, merged)
         run.source.check()
         run.register()
         followed = 0
@@ -147,11 +153,12 @@ class _StreamRun:
         deadline: float | None,
         workers: int,
         fail_fast: bool,  # noqa: FBT001
+        merged: frozenset[str],
     ) -> None:
         recipe = planned.recipe
         self.store, self.plan, self.recipe, self.corpus = store, planned, recipe, corpus
         self.watcher, self.engine, self.deadline = watcher, engine, deadline
-        self.fail_fast = fail_fast
+        self.fail_fast, self.merged = fail_fast, merged
         self.places = Places(store.artefacts, store.fragments)
         self.library = Library(store, corpus, recipe.corpus.share)
         self.builder = SubsetBuilder(self.library, recipe.corpus.pool, watcher.note)
@@ -312,14 +319,10 @@ class _StreamRun:
         limits: Limits,
     ) -> int:
         phase = TrajectoryPhase(self.watcher, self.ledger, self.deadline, self.fail_fast)
-        merged = self.places.merged_names()
         for one in found:
             key = str(one.trajectory_id)
             if key not in phase.jobs:
-                job = self._job(one, models, starts[key])
-                # a fragment merged before says nothing: the store has lost its rows
-                last = step_fragment(key, len(job.batches))
-                phase.jobs[key] = replace(job, anew=last in merged)
+                phase.jobs[key] = self._job(one, models, starts[key])
             phase.members.setdefault(key, []).append(one)
         return phase.run(pool, limits)
 
@@ -344,6 +347,9 @@ class _StreamRun:
         tokens = encoder.subset_tokens(
             start.subset_id, lambda: self.builder.documents(start.doc_ids)
         )
+        known = sum(
+            step_fragment(str(one.trajectory_id), s) in self.merged for s in range(one.steps)
+        )
         return TrajectoryJob(
             places=self.places,
             trajectory_id=str(one.trajectory_id),
@@ -361,6 +367,7 @@ class _StreamRun:
             engine=self.engine,
             run_id=self.ledger.run_id,
             host=self.ledger.host,
+            anew=known > one.steps_done,
         )
 
     def _model(self, one: PlannedTrajectory, models: Mapping[str, ModelArtefact]) -> ModelRef:

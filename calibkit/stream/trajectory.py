@@ -30,11 +30,11 @@ from calibkit.quantize.schemes import Scheme, scheme_from_dict
 from calibkit.store.fragments import write_fragment
 from calibkit.store.presence import claimed
 from calibkit.stream.flip_predictor import FlipPredictor, predictor_for
-from calibkit.stream.jobs import PredictorJob, StreamJob, TrajectoryJob, step_fragment
+from calibkit.stream.jobs import LEARNED, PredictorJob, StreamJob, TrajectoryJob, step_fragment
 from calibkit.stream.look import NetworkLook
 from calibkit.stream.members import START, Members
 from calibkit.stream.memory import Peak
-from calibkit.stream.model_update import LEARNED, UPDATES, Deployed, Updated, flips_between
+from calibkit.stream.model_update import UPDATES, Deployed, Updated, flips_between
 from calibkit.stream.standing import Standing, forget, keep, resumed
 from calibkit.stream.subset_update import Offer, updated
 from calibkit.sweep.executors import Report
@@ -78,7 +78,7 @@ def work(job: StreamJob | TrainJob, report: Report) -> None:
 def follow(job: TrajectoryJob, report: Report) -> None:
     """Take the trajectory from where it stands to its end, a fragment a step."""
     device = _Device(job)
-    standing = resumed(job.places, job.trajectory_id, job.model.kind)
+    standing = None if job.anew else resumed(job.places, job.trajectory_id, job.model.kind)
     if standing is None:
         standing = device.start()
     for step in range(standing.step + 1, len(job.batches) + 1):

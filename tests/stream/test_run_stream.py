@@ -141,6 +141,34 @@ def test_a_damaged_standing_is_followed_from_the_start_again(
     assert everything_followed(stream) == everything_followed(streamed)
 
 
+def test_steps_that_the_store_has_lost_are_followed_again(
+    streamed, stream, everything_followed, monkeypatch
+):
+    """Where a trajectory stands is no use where the steps before are gone."""
+    from calibkit.stream import trajectory
+
+    emptied(stream)
+    real = trajectory.updated
+
+    def update_but_twice(name, offer):
+        if offer.step == 3:
+            raise KeyboardInterrupt
+        return real(name, offer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trajectory, "updated", update_but_twice)
+        with pytest.raises(KeyboardInterrupt):
+            stream.run()
+    stream.run(where="seed > 0")  # merges what is waiting
+    assert len(standing(stream)) == 1
+    with stream.store.writing() as con:
+        for table in ("stream_steps", "stream_evaluations", "stream_documents"):
+            con.execute(f"DELETE FROM {table}")
+    report = stream.run()
+    assert (report.followed, report.missing) == (4, 0)
+    assert everything_followed(stream) == everything_followed(streamed)
+
+
 ALL = {"layers": ["gates", "linear"], "ranges": True}
 EVERY_METHOD = {
     "frozen": {"subset": "frozen", "model": "frozen"},
