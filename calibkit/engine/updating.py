@@ -29,6 +29,7 @@ from calibkit.engine.update import (
 )
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.rounding.problem import CodeProblem
+from calibkit.quantize.rounding.sequences import allowed
 from calibkit.quantize.schemes import Rounding, Scheme
 from calibkit.ragged import Ragged
 
@@ -144,8 +145,8 @@ def flip(
 
     most: the largest share of a site's codes that may move; what would leave the range does not
     move. guard: a site that the moves would make worse on the subset keeps its codes.
-    layers, floats: as in `reround`; gates come first, in whatever order they are named. Raises BadInput as `update_ranges` does, ValueError for moves
-    that break the rules.
+    layers, floats: as in `reround`; gates come first, in whatever order they are named. Raises
+    BadInput as `update_ranges` does, ValueError for moves that break the rules.
     """
     update = Update.of(state, arrays, scheme, subset, biases, floats)
     with torch.inference_mode():
@@ -172,7 +173,7 @@ def moved(site: str, problem: CodeProblem, moves: Tensor, most: float) -> Tensor
         raise ValueError(
             f"{site}: an update moves a code by at most 1, not {int(moves.abs().max())}"
         )
-    count, limit = int(moves.count_nonzero()), int(most * moves.numel())
+    count, limit = int(moves.count_nonzero()), allowed(most, moves)
     if count > limit:
         raise ValueError(f"{site}: {count} moves; a share of {most:g} is {limit} codes")
     return (problem.codes + moves).clamp_(-problem.top, problem.top)

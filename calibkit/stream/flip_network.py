@@ -80,14 +80,13 @@ class FlipPredictor:
         by what they are expected to gain gives the ones that are made. Deterministic. Raises
         ValueError for a problem without the float inputs' second moments.
         """
-        rows, columns = problem.codes.shape
-        found = Sequences((rows, columns), int(most * rows * columns))
+        found = Sequences.up_to(most, problem.codes)
         if found.budget <= 0:
             return found.moves()
         with torch.inference_mode():
             evidence = Evidence.of(site_kind(site), problem)
-            at = torch.arange(rows)
-            bound = torch.full((rows,), torch.inf, dtype=torch.float64)
+            at = torch.arange(len(problem.codes))
+            bound = torch.full((len(at),), torch.inf, dtype=torch.float64)
             while True:
                 best, column = self.best(evidence)
                 bound = torch.minimum(bound, best)

@@ -14,7 +14,7 @@ from calibkit.engine.update import rounded
 from calibkit.engine.updating import flip, moved, problems, reround, update_ranges
 from calibkit.errors import BadInput
 from calibkit.quantize.networks import linear_name, quantized_weight, site_weight
-from calibkit.quantize.rounding import bias_shift, round_by
+from calibkit.quantize.rounding import Gram, bias_shift, round_by
 from calibkit.quantize.rounding.flips import greedy_flips
 from calibkit.quantize.rounding.problem import CodeProblem
 from calibkit.quantize.schemes import resolve, settings_from
@@ -206,6 +206,19 @@ def test_the_guard_keeps_codes_that_moves_would_make_worse(float_classifier, wra
     assert without.refused == () and without.flips > 0
     assert without.objective_after > without.objective_before
     assert not same(let, state)
+
+
+def test_what_greedy_moves_may_be_and_what_is_checked_is_one_number():
+    """0.043 * 100 * 100 is 430, and 0.043 * 10,000 is 429 and a fraction."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(300, 100, generator=g).double()
+    gram = Gram(x.T @ x / 300, x.T @ x / 300, x.mean(0), x.mean(0), x.T @ x / 300)
+    weight = torch.randn(100, 100, generator=g)
+    codes = torch.zeros(100, 100)  # far from their weights: more moves help than are allowed
+    problem = CodeProblem(weight, torch.tensor(0.2), 4, codes, gram)
+    moves = greedy_flips(problem, 0.043)
+    assert int(moves.count_nonzero()) == 430
+    assert torch.equal(moved("decoder", problem, moves, 0.043), moves.to(torch.float32))
 
 
 def test_moves_that_break_the_rules_are_errors_and_ranges_hold(float_classifier, wrapped, text):

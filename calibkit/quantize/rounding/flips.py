@@ -24,7 +24,7 @@ def greedy_flips(problem: CodeProblem, most: float) -> Tensor:
     whole matrix. Rows that cannot get into it any more are left out of later rounds.
     """
     rows, columns = problem.codes.shape
-    found = Sequences((rows, columns), int(most * rows * columns))
+    found = Sequences.up_to(most, problem.codes)
     if found.budget <= 0:
         return found.moves()
     slope, step = problem.slope.clone(), problem.step

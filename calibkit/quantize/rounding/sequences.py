@@ -9,6 +9,16 @@ import torch
 from torch import Tensor
 
 
+def allowed(most: float, codes: Tensor) -> int:
+    """Return how many codes a share ``most`` of these (rows, columns) is, rounded down.
+
+    Whoever chooses moves and whoever checks them must come to one number: in floating point,
+    0.043 * 100 * 100 is 430, and 0.043 * 10,000 is less.
+    """
+    rows, columns = codes.shape
+    return int(most * rows * columns)
+
+
 @dataclass
 class Sequences:
     """Moves found round by round, at most one a row; the first ``budget`` are made.
@@ -20,6 +30,12 @@ class Sequences:
     shape: tuple[int, int]
     budget: int
     _rounds: list[tuple[Tensor, Tensor, Tensor, Tensor]] = field(default_factory=list)
+
+    @classmethod
+    def up_to(cls, most: float, codes: Tensor) -> Sequences:
+        """Return sequences with room for a share ``most`` of these codes (rows, columns)."""
+        rows, columns = codes.shape
+        return cls((rows, columns), allowed(most, codes))
 
     def add(self, worth: Tensor, rows: Tensor, columns: Tensor, directions: Tensor) -> None:
         """Take in a round: what each move is worth float64, where it is, and which way (n,)."""
