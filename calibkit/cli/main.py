@@ -37,6 +37,7 @@ COMMANDS = {
     "claims": "calibkit.cli.claims:claims",
     "recommend": "calibkit.cli.recommend:recommend",
     "report": "calibkit.cli.report:report",
+    "export": "calibkit.cli.export:export",
     "compare-reference": "calibkit.cli.compare_reference:compare_reference",
     "verify": "calibkit.cli.verify:verify",
     "recipe": "calibkit.cli.recipe:recipe",
