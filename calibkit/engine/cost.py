@@ -115,13 +115,18 @@ def rounding_macs(method: Rounding, rows: int, columns: int) -> int:
 
 
 def calibrate_macs(work: Work, scheme: Scheme) -> int:
-    """Return the cost of calibrating a float model from scratch on the text."""
-    found = states_macs(work)  # of the ranges
+    """Return the cost of calibrating a float model from scratch on the text.
+
+    The float model's pass counts once, for ranges and all moments, as in an update: whoever counts
+    the cost on a device keeps its hidden states, whether the code at hand does or not.
+    """
+    found = states_macs(work)
     gates, linear = (scheme.rounding_of(layer) for layer in ("gates", "linear"))
     if gates != "nearest" or scheme.corrects_bias("gates"):
-        found += PASSES * (gate_gram_macs(work) + rounding_macs(gates, *work.gate_shape))
+        once = gate_gram_macs(work, passes=1) + rounding_macs(gates, *work.gate_shape)
+        found += PASSES * once
     if linear != "nearest" or scheme.corrects_bias("linear"):
-        found += linear_gram_macs(work) + rounding_macs(linear, *work.linear_shape)
+        found += linear_gram_macs(work, passes=1) + rounding_macs(linear, *work.linear_shape)
     return found
 
 
@@ -144,6 +149,14 @@ def objective_macs(rows: int, columns: int, *, moves: int) -> int:
 def moves_macs(moves: int, columns: int) -> int:
     """Return the cost of greedy moves: each changes its row's slopes."""
     return moves * columns
+
+
+def error_macs(rows: int, columns: int) -> int:
+    """Return the cost of the mean square error of every row's output, the slopes at hand.
+
+    The mixed moments against the present weights, the float inputs' own against the float ones.
+    """
+    return 2 * rows * columns**2
 
 
 def predictor_macs(codes: int, widths: tuple[int, ...]) -> int:

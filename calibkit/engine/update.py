@@ -107,9 +107,9 @@ class Update:
         shared = self.floats.known and (layer == "gates" or self.scheme.float_pass == "float")
         passes = 1 if shared else 2
         if layer == "gates":
-            self.macs += cost.gate_gram_macs(self.work, passes=passes)
+            self.macs += cost.gate_gram_macs(self.work, exact=True, passes=passes)
             return gate_gram(self.network, self.arrays, self.subset, exact=True, floats=self.floats)
-        self.macs += cost.linear_gram_macs(self.work, passes=passes)
+        self.macs += cost.linear_gram_macs(self.work, exact=True, passes=passes)
         return linear_gram(
             self.network,
             self.arrays,

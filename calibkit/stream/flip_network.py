@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from calibkit.engine.cost import predictor_macs
+from calibkit.engine.cost import error_macs, predictor_macs
 from calibkit.errors import UnknownName
 from calibkit.quantize.flip_features import FEATURES, Evidence, site_kind
 from calibkit.quantize.rounding.problem import CodeProblem
@@ -34,8 +34,9 @@ SHORTLIST = 12
 class TrustNetwork(nn.Module):
     """Features (n, features) and optima on the subset (n,) -> expected optima on the text (n,).
 
-    asked: how many it has been asked for, ever. Trust lies between 0 and 2, the shift between -1
-    and 1 steps. Fresh, it is the greedy rule: trust 1, shift 0.
+    asked: how many it has been asked for, ever; prepared: multiply-adds of what it was told, ever.
+    Trust lies between 0 and 2, the shift between -1 and 1 steps. Fresh, it is the greedy rule:
+    trust 1, shift 0.
     """
 
     mean: Tensor
@@ -49,6 +50,7 @@ class TrustNetwork(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
         self.asked = 0
+        self.prepared = 0
         self.register_buffer("mean", torch.zeros(len(FEATURES)))
         self.register_buffer("spread", torch.ones(len(FEATURES)))
 
@@ -85,6 +87,7 @@ class FlipPredictor:
             return found.moves()
         with torch.inference_mode():
             evidence = Evidence.of(site_kind(site), problem)
+            self.network.prepared += error_macs(*problem.codes.shape)
             at = torch.arange(len(problem.codes))
             bound = torch.full((len(at),), torch.inf, dtype=torch.float64)
             while True:
@@ -118,8 +121,9 @@ class FlipPredictor:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of all that the network has been asked for so far."""
-        return predictor_macs(self.network.asked, (len(FEATURES), *HIDDEN, 2))
+        """Multiply-adds of all that the network has been told and asked for so far."""
+        asked = predictor_macs(self.network.asked, (len(FEATURES), *HIDDEN, 2))
+        return self.network.prepared + asked
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the network's arrays by name, to be stored; ``without`` is stored beside them."""

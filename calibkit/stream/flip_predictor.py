@@ -18,13 +18,11 @@ from calibkit.ragged import Ragged
 from calibkit.stream.flip_lessons import DRIFTS, LARGE, Lessons, Trial, lessons, trials
 from calibkit.stream.flip_network import FlipPredictor, TrustNetwork, fresh, kept_features
 from calibkit.stream.simulated_drifts import Simulator
+from calibkit.stream.versions import PREDICTORS
 from calibkit.sweep.jobs import ModelRef, Places
 from calibkit.sweep.shared import artefacts, float_model, labelled
 
 __all__ = ["FlipPredictor", "predictor_for", "train_predictor"]
-
-VERSION = 2
-"""Of the features, the simulated drifts and the training; part of every predictor's key."""
 
 FOLDS = 3
 """Parts of the drifts, of which each is kept from the network that is tried on it."""
@@ -57,7 +55,7 @@ def predictor_for(
     made_from = [model.id, train_tokens]
     settings = {"scheme": scheme.as_dict(), "size": size, "seed": seed, "most": most}
     off = sorted(set(without))
-    key = content_id("artefact", ["predictor", VERSION, HARNESS, *made_from, settings, off])
+    key = content_id("artefact", ["predictor", PREDICTORS, HARNESS, *made_from, settings, off])
 
     def train() -> Content:
         arrays, _ = float_model(places, model.key)

@@ -71,10 +71,6 @@ class PredictorJob:
     most_flips: float
 
 
-LEARNED = ("learned-flips", "random-flips")
-"""Model updates that a trained predictor takes part in."""
-
-
 def step_fragment(trajectory_id: str, step: int) -> str:
     """Return the name of the fragment that a step writes."""
     return content_id("fragment", [trajectory_id, "step", step])

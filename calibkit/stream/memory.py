@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from contextlib import suppress
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
@@ -16,6 +18,7 @@ class Peak:
 
     def __init__(self) -> None:
         self._before: float | None = None
+        _give_back()
         try:
             _RESET.write_text("5")  # the mark starts again from what is resident now
             self._before = _megabytes("VmRSS")
@@ -27,6 +30,12 @@ class Peak:
         if self._before is None:
             return None
         return max(0.0, _megabytes("VmHWM") - self._before)
+
+
+def _give_back() -> None:
+    """Let the allocator return what it holds and nobody uses, or that is taken again unseen."""
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _megabytes(name: str) -> float:

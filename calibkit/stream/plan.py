@@ -21,10 +21,8 @@ from calibkit.recipe.streams import StreamRecipe, TrajectoryPoint
 from calibkit.recipe.writers import subset_model
 from calibkit.store.conditions import meeting
 from calibkit.store.connection import Store
+from calibkit.stream.versions import LEARNED, PREDICTORS, STREAMS
 from calibkit.sweep.plan import SubsetModel, model_key
-
-STREAMS = 1
-"""Version of what a trajectory is and of its updates; part of every trajectory id."""
 
 State = Literal["done", "missing", "failed"]
 
@@ -233,6 +231,8 @@ def _planned(
             "scheme": point.scheme.as_dict(),
             "method": method.as_dict(),
         }
+        if method.model in LEARNED:
+            inputs["predictors"] = PREDICTORS
         key = content_id("trajectory", inputs)
     return PlannedTrajectory(
         ordinal,

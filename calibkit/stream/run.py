@@ -23,7 +23,6 @@ from calibkit.store.rows import insert
 from calibkit.stream.documents import StreamSource
 from calibkit.stream.following import StreamBooks, TrajectoryPhase
 from calibkit.stream.jobs import (
-    LEARNED,
     Arrival,
     PredictorJob,
     Start,
@@ -36,6 +35,7 @@ from calibkit.stream.plan import (
     check_stream_labels,
     plan_stream,
 )
+from calibkit.stream.versions import LEARNED
 from calibkit.sweep.executors import (
     NO_LIMITS,
     Executor,

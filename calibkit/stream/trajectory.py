@@ -6,6 +6,7 @@ that was killed goes on from its last whole step.
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -30,13 +31,14 @@ from calibkit.quantize.schemes import Scheme, scheme_from_dict
 from calibkit.store.fragments import write_fragment
 from calibkit.store.presence import claimed
 from calibkit.stream.flip_predictor import FlipPredictor, predictor_for
-from calibkit.stream.jobs import LEARNED, PredictorJob, StreamJob, TrajectoryJob, step_fragment
+from calibkit.stream.jobs import PredictorJob, StreamJob, TrajectoryJob, step_fragment
 from calibkit.stream.look import NetworkLook
 from calibkit.stream.members import START, Members
 from calibkit.stream.memory import Peak
 from calibkit.stream.model_update import UPDATES, Deployed, Updated, flips_between
 from calibkit.stream.standing import Standing, forget, keep, resumed
 from calibkit.stream.subset_update import Offer, updated
+from calibkit.stream.versions import LEARNED
 from calibkit.sweep.executors import Report
 from calibkit.sweep.float_side import FIRST_DOCUMENTS, float_evaluation
 from calibkit.sweep.jobs import ModelRef, Places, TrainJob
@@ -297,8 +299,6 @@ def _predictor(
     without: tuple[str, ...],
     most: float,
 ) -> FlipPredictor:
-    import json
-
     return predictor_for(
         places,
         model,
@@ -306,6 +306,7 @@ def _predictor(
         train_tokens,
         size=size,
         without=without,
+        most=most,
     )
 
 
@@ -319,8 +320,6 @@ def _started(
     engine: Any,
 ) -> tuple[IntegerState, tuple[Row, ...]]:
     """Return the network before any batch and what it measures: the same for every method."""
-    import json
-
     wanted = scheme_from_dict(json.loads(scheme))
     arrays, _ = float_model(places, model.key)
     tokens, _ = labelled(places, start_tokens)

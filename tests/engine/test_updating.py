@@ -350,7 +350,8 @@ def test_an_update_costs_what_its_parts_cost(float_classifier, wrapped, text):
     scheme, state = calibrated(model, wrapped)
     work = cost.Work.of(model.kind, model.arrays, text)
     # the float model's states are computed once, for the gates
-    passes = cost.gate_gram_macs(work) + cost.linear_gram_macs(work, passes=1)
+    passes = cost.gate_gram_macs(work, exact=True)
+    passes += cost.linear_gram_macs(work, exact=True, passes=1)
     shapes = [work.gate_shape, work.linear_shape]
     labels = [0, 3 if work.generative else 0]
     slopes = sum(cost.slope_macs(*s, labels=n) for s, n in zip(shapes, labels, strict=True))
