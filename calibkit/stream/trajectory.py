@@ -168,7 +168,7 @@ class _Device:
             step,
             done.state,
             subset,
-            subset.content() if method.subset != "frozen" else before.subset_id,
+            before.subset_id if subset.doc_ids == before.subset.doc_ids else subset.content(),
             done.shadow,
         )
         events = self._events(step, before.subset, subset)

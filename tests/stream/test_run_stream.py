@@ -240,6 +240,11 @@ def test_the_life_of_documents_adds_up_to_the_subsets(every_method):
         """
     )
     assert wrong == []
+    renamed = every_method.rows(
+        "SELECT count(*) FROM stream_steps WHERE step > 0 AND came = 0 AND gone = 0 "
+        "AND subset_id != parent_subset_id"
+    )
+    assert renamed == [(0,)]
     sizes = of_methods(every_method, "max(subset_documents)")
     assert sizes.pop("recalibrated") == 8 + 3 * 6
     assert set(sizes.values()) == {8}
