@@ -46,3 +46,9 @@ class Ragged:
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
         shift = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], lengths)
         return Ragged(self.ids[np.arange(offsets[-1]) + shift], offsets)
+
+    def and_then(self, later: Ragged) -> Ragged:
+        """Return these sequences, and after them the later ones."""
+        ids = np.concatenate([self.ids, later.ids])
+        offsets = np.concatenate([self.offsets, later.offsets[1:] + self.offsets[-1]])
+        return Ragged(ids, offsets)

@@ -63,13 +63,9 @@ class Members:
 
     def and_then(self, later: Members) -> Members:
         """Return these documents, and after them the later ones."""
-        ids = np.concatenate([self.tokens.ids, later.tokens.ids])
-        offsets = np.concatenate(
-            [self.tokens.offsets, later.tokens.offsets[1:] + self.tokens.offsets[-1]]
-        )
         return Members(
             self.doc_ids + later.doc_ids,
-            Ragged(ids, offsets),
+            self.tokens.and_then(later.tokens),
             np.concatenate([self.labels, later.labels]),
             np.concatenate([self.phases, later.phases]),
             np.concatenate([self.misses, later.misses]),

@@ -21,7 +21,7 @@ from calibkit.engine.integer_state import IntegerState
 from calibkit.engine.updating import UpdateReport, flip, reround, update_ranges
 from calibkit.policies import Draw
 from calibkit.quantize.networks import Arrays
-from calibkit.quantize.rounding.flips import greedy_flips, random_moves
+from calibkit.quantize.rounding.flips import greedy_flips, random_flips
 from calibkit.quantize.rounding.problem import CodeProblem
 from calibkit.quantize.schemes import Scheme
 from calibkit.recipe.streams import MethodChoice
@@ -162,7 +162,7 @@ def _random_flips(
             continue
         top = (1 << (at.scheme.bits_of(site) - 1)) - 1
         generator = at.draw.generator("random flips", str(step), site)
-        moved[site] = codes + random_moves(codes, top, counts[site], generator)
+        moved[site] = codes + random_flips(codes, top, counts[site], generator)
     return Updated(ranged.with_codes(moved), macs, None, learned)
 
 

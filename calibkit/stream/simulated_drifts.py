@@ -103,7 +103,7 @@ class Simulator:
         moved = self._weighted(drifted, drift.weights, round(drift.share * total), generator)
         rest = np.setdiff1d(np.arange(len(self.tokens)), moved)
         stayed = generator.permutation(rest)[: total - len(moved)]
-        read = _joined(self._mistyped(moved, drift.noise, generator), self.tokens.take(stayed))
+        read = self._mistyped(moved, drift.noise, generator).and_then(self.tokens.take(stayed))
         order = generator.permutation(len(read))
         ends = np.cumsum([0, *_shared_out(sizes, len(read))])
         return [read.take(order[a:b]) for a, b in zip(ends[:-1], ends[1:], strict=True)]
@@ -165,13 +165,6 @@ def letters(tokens: Ragged) -> NDArray[np.float64]:
     found = 1.0 + 1.5 * np.log10(rank)
     found[: EOS + 1] = 0.0
     return np.asarray(found)
-
-
-def _joined(first: Ragged, second: Ragged) -> Ragged:
-    return Ragged(
-        np.concatenate([first.ids, second.ids]),
-        np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]]),
-    )
 
 
 def _shared_out(sizes: Sequence[int], total: int) -> list[int]:

@@ -14,6 +14,11 @@ from calibkit.quantize.rounding.flips import greedy_flips, random_flips
 from calibkit.quantize.rounding.problem import CodeProblem
 
 
+def flipped(problem, count, generator):
+    codes = problem.codes.numpy().astype(np.int8)
+    return torch.from_numpy(random_flips(codes, problem.top, count, generator))
+
+
 def made(seed, rows=6, columns=5, *, bits=4, per_channel=True, offset=False, samples=40):
     """A layer with codes rounded to nearest, and inputs (quantized, float) of another text."""
     g = torch.Generator().manual_seed(seed)
@@ -152,20 +157,20 @@ def test_an_input_that_is_always_zero_moves_no_code():
 @given(st.integers(0, 9999), st.sampled_from([2, 4]), st.integers(0, 54))
 def test_random_moves_are_as_many_as_asked_and_stay_in_range(seed, bits, count):
     one = made(seed, 9, 6, bits=bits)[0]
-    moves = random_flips(one, count, np.random.default_rng(seed))
+    moves = flipped(one, count, np.random.default_rng(seed))
     assert moves.dtype == torch.int8 and int(moves.count_nonzero()) == count
     assert int((one.codes + moves).abs().max()) <= one.top
-    assert torch.equal(moves, random_flips(one, count, np.random.default_rng(seed)))
+    assert torch.equal(moves, flipped(one, count, np.random.default_rng(seed)))
 
 
 def test_random_moves_go_everywhere_and_both_ways():
     one = made(5, 9, 6)[0]
     total = sum(
-        (random_flips(one, 9, np.random.default_rng(seed)).abs().double() for seed in range(300)),
+        (flipped(one, 9, np.random.default_rng(seed)).abs().double() for seed in range(300)),
         torch.zeros(9, 6, dtype=torch.float64),
     )
     assert float(total.min()) > 25 and float(total.max()) < 75  # of 300 times a sixth
-    every = random_flips(one, 54, np.random.default_rng(0))
+    every = flipped(one, 54, np.random.default_rng(0))
     inside = one.codes.abs() < one.top
     assert 0.2 < float((every[inside] > 0).float().mean()) < 0.8
 
@@ -173,4 +178,4 @@ def test_random_moves_go_everywhere_and_both_ways():
 def test_more_random_moves_than_codes_are_refused():
     one = made(0)[0]
     with pytest.raises(ValueError, match="31 moves of 30 codes"):
-        random_flips(one, 31, np.random.default_rng(0))
+        flipped(one, 31, np.random.default_rng(0))

@@ -54,19 +54,14 @@ def greedy_flips(problem: CodeProblem, most: float) -> Tensor:
     return found.moves()
 
 
-def random_flips(problem: CodeProblem, count: int, generator: np.random.Generator) -> Tensor:
-    """Return moves (rows, columns) int8 of ``count`` codes, at random places, up or down.
-
-    A code at the end of its range moves inwards. Raises ValueError for more moves than codes.
-    """
-    codes = problem.codes.numpy().astype(np.int8)
-    return torch.from_numpy(random_moves(codes, problem.top, count, generator))
-
-
-def random_moves(
+def random_flips(
     codes: NDArray[np.int8], top: int, count: int, generator: np.random.Generator
 ) -> NDArray[np.int8]:
-    """Return what `random_flips` does, of codes (rows, columns) from ``-top`` to ``top``."""
+    """Return moves (rows, columns) int8 of ``count`` codes, at random places, up or down.
+
+    codes: from ``-top`` to ``top``; one at the end of its range moves inwards. Raises ValueError
+    for more moves than codes.
+    """
     if not 0 <= count <= codes.size:
         raise ValueError(f"{count} moves of {codes.size} codes")
     moves = np.zeros(codes.size, dtype=np.int8)
