@@ -365,11 +365,15 @@ def test_the_page_says_how_often_the_quickstart_draws():
 
 
 def test_recipes_load():
-    from calibkit.recipe import parse_recipe
+    from calibkit.recipe import is_stream, parse_recipe, parse_stream_recipe
 
     shown = [block for block in BLOCKS if block.language == "yaml"]
     assert shown
     for block in shown:
+        if is_stream(block.text):
+            followed = parse_stream_recipe(block.text, str(block.file))
+            assert f"{followed.name}.yaml" == block.file and list(followed.trajectories())
+            continue
         recipe = parse_recipe(block.text, str(block.file))
         assert f"{recipe.name}.yaml" == block.file and list(recipe.cells())
 
