@@ -13,6 +13,7 @@ import click
 from calibkit.cli import progress
 from calibkit.cli.after_run import tell_remaining, tell_run
 from calibkit.cli.output import Output, data_options
+from calibkit.cli.run_options import check_where_it_runs, when_to_give_up, where_it_runs
 from calibkit.cli.session import Session, pass_session
 from calibkit.errors import CalibkitError
 
@@ -47,20 +48,7 @@ def cores() -> int:
     type=click.IntRange(min=1),
     help="Processes that measure cells; never changes a number. [default: the number of cores]",
 )
-@click.option(
-    "--executor",
-    type=click.Choice(["local", "serial", "ray"]),
-    default="local",
-    show_default=True,
-    help="Where cells run: in worker processes here, one after the other in this process, or in"
-    " workers of a Ray cluster (the extra calibkit[ray]). It never changes a number.",
-)
-@click.option(
-    "--address",
-    metavar="HOST:PORT",
-    help="With --executor ray: the cluster to join, `auto` for the one of this machine. Every node"
-    " must see the store at the same path. [default: start a cluster here]",
-)
+@where_it_runs("cells")
 @click.option(
     "--engine",
     type=click.Choice(["auto", "plain", "torch", "native"]),
@@ -76,33 +64,7 @@ def cores() -> int:
     metavar="SQL",
     help="Only cells that meet this condition, for example \"bits = 4 AND model = 'generative'\".",
 )
-@click.option(
-    "--max-time",
-    metavar="MIN",
-    type=click.FloatRange(0, min_open=True),
-    help="Start no further cell after MIN minutes.",
-)
-@click.option(
-    "--timeout",
-    metavar="S",
-    type=click.FloatRange(0, min_open=True),
-    help="End a cell that takes longer than S seconds; it counts as failed.",
-)
-@click.option(
-    "--memory-limit",
-    metavar="MB",
-    type=click.FloatRange(0, min_open=True),
-    help="End a cell whose worker has more than MB megabytes in memory; it counts as failed.",
-)
-@click.option(
-    "--retries",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="How often a cell is tried again when its worker dies.",
-)
-@click.option("--fail-fast", is_flag=True, help="Start no further cell after one has failed.")
+@when_to_give_up("cell")
 @click.option(
     "--shard",
     metavar="I/N",
@@ -185,15 +147,7 @@ def evaluate(
         raise click.UsageError("a dry run takes no time; leave out --dry-run or --profile")
     if probe and not dry_run:
         raise click.UsageError("--probe goes with --dry-run; a run itself needs no estimate")
-    if executor == "serial" and (timeout is not None or memory_limit is not None):
-        raise click.UsageError(
-            "--timeout and --memory-limit end a worker process, and --executor serial has none; "
-            "leave out one or the other"
-        )
-    if address is not None and (executor != "ray" or workers is None):
-        raise click.UsageError(
-            "--address goes with --executor ray and with --workers N: how many cores of the cluster"
-        )
+    check_where_it_runs(executor, address, workers, timeout, memory_limit)
     if train and shard is None:
         raise click.UsageError("--train goes with --shard; without --shard models are trained")
     from calibkit.sweep.plan import Shard

@@ -11,6 +11,7 @@ import click
 from calibkit.cli import progress
 from calibkit.cli.evaluate import cores
 from calibkit.cli.output import Output, data_options
+from calibkit.cli.run_options import check_where_it_runs, when_to_give_up, where_it_runs
 from calibkit.cli.session import Session, pass_session
 from calibkit.errors import CalibkitError
 
@@ -33,20 +34,7 @@ if TYPE_CHECKING:
     help="Processes that follow trajectories; never changes a number. [default: the number of"
     " cores]",
 )
-@click.option(
-    "--executor",
-    type=click.Choice(["local", "serial", "ray"]),
-    default="local",
-    show_default=True,
-    help="Where trajectories run: in worker processes here, one after the other in this process, or"
-    " in workers of a Ray cluster (the extra calibkit[ray]). It never changes a number.",
-)
-@click.option(
-    "--address",
-    metavar="HOST:PORT",
-    help="With --executor ray: the cluster to join, `auto` for the one of this machine. Every node"
-    " must see the store at the same path. [default: start a cluster here]",
-)
+@where_it_runs("trajectories")
 @click.option(
     "--engine",
     type=click.Choice(["auto", "plain", "torch", "native"]),
@@ -59,34 +47,7 @@ if TYPE_CHECKING:
     metavar="SQL",
     help="Only trajectories that meet this condition, for example \"method = 'gpfq'\".",
 )
-@click.option(
-    "--max-time",
-    metavar="MIN",
-    type=click.FloatRange(0, min_open=True),
-    help="Start no further trajectory after MIN minutes.",
-)
-@click.option(
-    "--timeout",
-    metavar="S",
-    type=click.FloatRange(0, min_open=True),
-    help="End a trajectory that takes longer than S seconds; it counts as failed, and goes on from"
-    " its last whole batch the next time.",
-)
-@click.option(
-    "--memory-limit",
-    metavar="MB",
-    type=click.FloatRange(0, min_open=True),
-    help="End a trajectory whose worker has more than MB megabytes in memory; it counts as failed.",
-)
-@click.option(
-    "--retries",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="How often a trajectory is tried again when its worker dies.",
-)
-@click.option("--fail-fast", is_flag=True, help="Start no further trajectory after one has failed.")
+@when_to_give_up("trajectory", afterwards=", and goes on from its last whole batch the next time")
 @data_options
 @pass_session
 def stream(
@@ -133,15 +94,7 @@ def stream(
     from calibkit.recipe import load_stream_recipe
 
     loaded = load_stream_recipe(recipe)
-    if executor == "serial" and (timeout is not None or memory_limit is not None):
-        raise click.UsageError(
-            "--timeout and --memory-limit end a worker process, and --executor serial has none; "
-            "leave out one or the other"
-        )
-    if address is not None and (executor != "ray" or workers is None):
-        raise click.UsageError(
-            "--address goes with --executor ray and with --workers N: how many cores of the cluster"
-        )
+    check_where_it_runs(executor, address, workers, timeout, memory_limit)
     store = session.store
     if dry_run:
         from calibkit.cli.stream_plan import show_stream_plan

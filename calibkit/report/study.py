@@ -122,23 +122,32 @@ class Study:
         return sum(found) / len(found) if found else None
 
 
+def stored_recipe(store: Store, name: str, command: str) -> Asked:
+    """Return the text of the latest version of a recipe that was run, and its id.
+
+    command: of calibkit, what runs it. Raises Infeasible where nothing of it is in the store.
+    """
+    if not store.exists():
+        raise Infeasible(
+            f"there is no store at {store.path} yet; `calibkit {command}` with"
+            " this recipe makes and fills it"
+        )
+    text = ask(store, "text", recipe=name)
+    if not text.rows:
+        raise Infeasible(
+            f"nothing of the recipe {name!r} is in the store {store.path}; `calibkit"
+            f" {command}` with this recipe measures it"
+        )
+    return text
+
+
 def read_study(store: Store, recipe: Recipe) -> Study:
     """Return what the store has of a recipe.
 
     The latest measured version of that name is read, whether or not it is the file's. Raises
     Infeasible where no run of the recipe is in the store, and what a store raises.
     """
-    if not store.exists():
-        raise Infeasible(
-            f"there is no store at {store.path} yet; `calibkit evaluate` with"
-            " this recipe makes and fills it"
-        )
-    text = ask(store, "text", recipe=recipe.name)
-    if not text.rows:
-        raise Infeasible(
-            f"nothing of the recipe {recipe.name!r} is in the store {store.path}; `calibkit"
-            " evaluate` with this recipe measures it"
-        )
+    text = stored_recipe(store, recipe.name, "evaluate")
     stored = str(text.rows[0]["recipe_text"] or "")
     measured = _measured_version(stored, recipe)
     is_current = not stored or (measured is not None and measured.id() == recipe.id())

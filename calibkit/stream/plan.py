@@ -22,7 +22,7 @@ from calibkit.recipe.writers import subset_model
 from calibkit.store.conditions import meeting
 from calibkit.store.connection import Store
 from calibkit.stream.versions import LEARNED, PREDICTORS, STREAMS
-from calibkit.sweep.plan import SubsetModel, model_key
+from calibkit.sweep.plan import SubsetModel, keys_of, model_key
 
 State = Literal["done", "missing", "failed"]
 
@@ -52,10 +52,8 @@ class PlannedTrajectory:
 
     def models(self) -> dict[tuple[str, int], str | None]:
         """Return the key of every float model that it needs, by alias and seed."""
-        found = {(self.point.model, self.point.model_seed): self.model_key}
-        if self.subset_model is not None:
-            found[self.subset_model.alias, self.subset_model.seed] = self.subset_model.key
-        return found
+        own = SubsetModel(self.point.model, self.point.model_seed, self.model_key)
+        return keys_of(own, self.subset_model)
 
     def columns(self) -> dict[str, Any]:
         """Return what `stream_results` will say about it as far as it is known, and its state."""

@@ -45,6 +45,11 @@ class SubsetModel:
     key: str | None
 
 
+def keys_of(*models: SubsetModel | None) -> dict[tuple[str, int], str | None]:
+    """Return the keys of float models by alias and seed."""
+    return {(one.alias, one.seed): one.key for one in models if one is not None}
+
+
 @dataclass(frozen=True)
 class PlannedCell:
     """A cell before it is measured. Keys are None while the corpus is not in the store yet.
@@ -65,10 +70,8 @@ class PlannedCell:
 
     def models(self) -> dict[tuple[str, int], str | None]:
         """Return the key of every float model that it needs, by alias and seed."""
-        found = {(self.point.model, self.point.model_seed): self.model_key}
-        if self.subset_model is not None:
-            found[self.subset_model.alias, self.subset_model.seed] = self.subset_model.key
-        return found
+        own = SubsetModel(self.point.model, self.point.model_seed, self.model_key)
+        return keys_of(own, self.subset_model)
 
     def columns(self) -> dict[str, Any]:
         """Return what `results` will say about the cell as far as it is known, and its state."""

@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from watchers import Counted
 
 from calibkit.decide.influence import Influence, equal_parts, influence
 from calibkit.decide.influence_request import InfluenceRequest
@@ -29,24 +30,6 @@ LOUD = 59
 """A word that no document but one has, with a wide vector."""
 PLACE = 7
 """Where that document stands in the subset; its label is 'two'."""
-
-
-class Watched:
-    """A watcher that counts the steps of every phase."""
-
-    def __init__(self) -> None:
-        self.phases: dict[str, int] = {}
-        self.steps: Counter[str] = Counter()
-
-    def phase(self, name: str, total: int) -> None:
-        self.phases[name] = total
-
-    def step(self, text: str, *, failed: bool = False) -> None:
-        assert not failed and text
-        self.steps[list(self.phases)[-1]] += 1
-
-    def note(self, text: str) -> None:
-        raise AssertionError(text)
 
 
 def loud_subject(model, documents, size=24, loud=(PLACE,)) -> Subject:
@@ -83,8 +66,8 @@ def subject(discriminative_classifier, wrapped) -> Subject:
 
 
 @pytest.fixture(scope="module")
-def study(subject) -> tuple[Influence, Watched]:
-    watched = Watched()
+def study(subject) -> tuple[Influence, Counted]:
+    watched = Counted()
     return influence(subject, request(), watched), watched
 
 
@@ -106,7 +89,7 @@ def test_the_document_that_does_harm_is_found(study):
 
 def test_the_label_that_does_harm_is_told_from_chance(discriminative_classifier, wrapped):
     subject = loud_subject(discriminative_classifier, wrapped, loud=range(1, 24, 3))
-    found = influence(subject, request(documents=False), Watched())
+    found = influence(subject, request(documents=False), Counted())
     labels = {one.label: one for one in found.labels}
     assert list(labels) == list(LABELS)
     two = labels["two"]
@@ -157,7 +140,7 @@ def test_controls_are_keyed_draws_of_as_many_documents(study, subject, monkeypat
         return real(judge, subset, scheme, seen)
 
     monkeypatch.setattr(Judge, "measure", measure)
-    influence(subject, request(documents=False, controls=2), Watched())
+    influence(subject, request(documents=False, controls=2), Counted())
     assert len(asked) == 1 + 3 + 2  # labels with equally many documents share their controls
     ids = [one.doc_id for one in subject.chosen]
     for draw in range(2):
@@ -221,14 +204,14 @@ def test_the_same_again_on_any_number_of_threads(study, subject):
     before = torch.get_num_threads()
     torch.set_num_threads(2 if before == 1 else 1)
     try:
-        again = influence(subject, request(), Watched())
+        again = influence(subject, request(), Counted())
     finally:
         torch.set_num_threads(before)
     assert told(again) == told(study[0])
 
 
 def test_another_seed_draws_other_orders(study, subject):
-    other = influence(subject, request(seed=1, labels=False, cells=0), Watched())
+    other = influence(subject, request(seed=1, labels=False, cells=0), Counted())
     assert other.full.nll == study[0].full.nll
     assert other.valuation.documents[-1].place == PLACE
     assert told(other)[1] != told(study[0])[1]
@@ -254,7 +237,7 @@ SCHEMES = [
 def test_any_scheme_with_ranges_can_be_asked_about(kind, bits, settings, make_model, wrapped):
     subject = loud_subject(make_model(kind), wrapped, size=12)
     asked = {"settings": SchemeSettings(**settings), "bits": bits, "labels": False, "cells": 0}
-    found = influence(subject, request(**asked), Watched())
+    found = influence(subject, request(**asked), Counted())
     valuation = found.valuation
     assert found.labels == () and valuation.groups == () and valuation.agreements == ()
     assert len(valuation.documents) == 12
@@ -264,7 +247,7 @@ def test_any_scheme_with_ranges_can_be_asked_about(kind, bits, settings, make_mo
 
 def test_a_few_documents_have_exact_values(discriminative_classifier, wrapped):
     subject = loud_subject(discriminative_classifier, wrapped, size=9)
-    found = influence(subject, request(labels=False, cells=8), Watched())
+    found = influence(subject, request(labels=False, cells=8), Counted())
     assert {one.error for one in found.valuation.documents} == {0.0}
     assert found.valuation.documents[-1].place == PLACE
     assert len(found.valuation.groups) == 8
@@ -272,7 +255,7 @@ def test_a_few_documents_have_exact_values(discriminative_classifier, wrapped):
 
 def test_one_label_alone_is_not_left_out(subject):
     alone = tuple(dataclasses.replace(one, label="two") for one in subject.chosen)
-    watched = Watched()
+    watched = Counted()
     found = influence(dataclasses.replace(subject, chosen=alone), request(documents=False), watched)
     assert found.labels == () and found.valuation is None
     assert watched.phases == {"subset": 1}
@@ -287,7 +270,7 @@ def test_a_single_document_cannot_be_left_out(discriminative_classifier, wrapped
     subject = loud_subject(discriminative_classifier, wrapped, size=8)
     one = dataclasses.replace(subject, subset=subject.subset.take([0]), chosen=subject.chosen[:1])
     with pytest.raises(BadInput, match="the subset has one document"):
-        influence(one, request(), Watched())
+        influence(one, request(), Counted())
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections import Counter
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from watchers import Counted
+from weak_models import WEAK, with_weak_embedding
 
 from calibkit.decide.budget import mean_bits, sizes_of, used
 from calibkit.decide.judging import Measured
@@ -37,24 +37,6 @@ grid: {model: [KIND], policy: [random], size: [8], seed: [0], bits: [LOW]}
 """
 
 
-class Watched:
-    """A watcher that counts the steps of every phase."""
-
-    def __init__(self) -> None:
-        self.phases: dict[str, int] = {}
-        self.steps: Counter[str] = Counter()
-
-    def phase(self, name: str, total: int) -> None:
-        self.phases[name] = total
-
-    def step(self, text: str, *, failed: bool = False) -> None:
-        assert not failed and "accuracy" in text
-        self.steps[list(self.phases)[-1]] += 1
-
-    def note(self, text: str) -> None:
-        raise AssertionError(text)
-
-
 def subject_of(model, documents) -> Subject:
     """The model with documents of which it gets every one right."""
     zeros = np.zeros(len(documents), dtype=np.int64)
@@ -82,7 +64,7 @@ def discriminative(discriminative_classifier, wrapped) -> Subject:
 
 def study(subject, **asked):
     asked = {"settings": SchemeSettings(), "evaluations": 0, "engine": "plain", **asked}
-    watched = Watched()
+    watched = Counted("accuracy")
     return sensitivity(subject, Request(**asked), watched), watched
 
 
@@ -116,43 +98,6 @@ def of_kind(report, kind):
 
 
 # ------------------------------------------------------------------------------ weak on purpose
-
-
-def with_weak_embedding(model):
-    """A word that no document has takes the range that all the others need."""
-    arrays = {name: array.copy() for name, array in model.arrays.items()}
-    arrays["embedding.weight"][1] = 40.0
-    return dataclasses.replace(model, arrays=arrays)
-
-
-def with_weak_decoder(model):
-    """A weight that always meets an input of 0, and would speak for a word that never comes."""
-    arrays = {name: array.copy() for name, array in model.arrays.items()}
-    hidden = arrays["lstm.weight_hh_l0"].shape[1]
-    arrays["label_embedding.weight"][:, 0] = 0.0
-    arrays["decoder.weight"][1, hidden] = 40.0
-    return dataclasses.replace(model, arrays=arrays)
-
-
-def with_weak_cell(model):
-    """A unit that counts tokens: its cell state is 20 where others have 1. Nobody reads it."""
-    arrays = {name: array.copy() for name, array in model.arrays.items()}
-    hidden = arrays["lstm.weight_hh_l0"].shape[1]
-    for gate, bias in enumerate((4.0, 4.0, 3.0, -3.0)):
-        row = gate * hidden
-        arrays["lstm.weight_ih_l0"][row] = arrays["lstm.weight_hh_l0"][row] = 0.0
-        arrays["lstm.bias_ih_l0"][row], arrays["lstm.bias_hh_l0"][row] = bias, 0.0
-    arrays["lstm.weight_hh_l0"][:, 0] = 0.0
-    last = "classifier.weight" if model.kind == "discriminative" else "decoder.weight"
-    arrays[last][:, 0] = 0.0
-    return dataclasses.replace(model, arrays=arrays)
-
-
-WEAK = {
-    "embedding": ("discriminative", with_weak_embedding),
-    "lstm.cell": ("discriminative", with_weak_cell),
-    "decoder": ("generative", with_weak_decoder),
-}
 
 
 @pytest.mark.parametrize("site", WEAK)
@@ -327,7 +272,7 @@ def test_widths_that_the_scheme_fixes_stay(made_up, discriminative):
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_measured(discriminative, asked, said):
-    watched = Watched()
+    watched = Counted("accuracy")
     request = Request(**{"settings": SchemeSettings(), **asked})
     with pytest.raises(BadInput, match=said):
         sensitivity(discriminative, request, watched)

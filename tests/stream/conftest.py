@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from watchers import Watched
 
 from calibkit.corpora.ingest import ingest
 from calibkit.recipe.load_stream import load_stream_recipe
@@ -66,27 +67,6 @@ def with_changes(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any
     return found
 
 
-@dataclass
-class Heard:
-    """A watcher that remembers."""
-
-    phases: list[tuple[str, int]] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    on_step: Callable[[str], None] = lambda text: None
-
-    def phase(self, name: str, total: int) -> None:
-        self.phases.append((name, total))
-
-    def step(self, text: str, *, failed: bool = False) -> None:
-        (self.failures if failed else self.steps).append(text)
-        self.on_step(text)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
 @dataclass(frozen=True)
 class Following:
     """A store in a folder of its own, and a way to follow changes of the base stream over it."""
@@ -103,10 +83,10 @@ class Following:
         return load_stream_recipe(path)
 
     def run(
-        self, *changes: dict[str, Any], watcher: Heard | None = None, **how: Any
+        self, *changes: dict[str, Any], watcher: Watched | None = None, **how: Any
     ) -> StreamReport:
         how = {"executor": "serial", "workers": 1, **how}
-        return run_stream(self.store, self.recipe(*changes), watcher=watcher or Heard(), **how)
+        return run_stream(self.store, self.recipe(*changes), watcher=watcher or Watched(), **how)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with self.store.reading() as con:
@@ -163,5 +143,5 @@ def stream(streamed: Following, tmp_path: Path) -> Following:
 
 
 @pytest.fixture
-def heard() -> Heard:
-    return Heard()
+def heard() -> Watched:
+    return Watched()

@@ -281,7 +281,7 @@ def test_of_two_runs_at_once_each_trajectory_is_followed_by_one(
     other = Thread(target=another_run)
     other.start()
     held.wait(60)
-    heard.on_step = lambda text: done.set() if "discriminative 0, gpfq" in text else None
+    heard.on_step = lambda phase, text: done.set() if "discriminative 0, gpfq" in text else None
     report = stream.run(watcher=heard)
     other.join()
     assert report.followed == 3

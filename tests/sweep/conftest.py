@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from watchers import Watched
 
 from calibkit.corpora.ingest import ingest
 from calibkit.policies import Draw, Policy, Pool
@@ -70,27 +71,6 @@ def changed(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         else:
             found[key] = value
     return found
-
-
-@dataclass
-class Watched:
-    """A watcher that remembers."""
-
-    phases: list[tuple[str, int]] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    on_step: Callable[[str, str], None] = lambda phase, text: None
-
-    def phase(self, name: str, total: int) -> None:
-        self.phases.append((name, total))
-
-    def step(self, text: str, *, failed: bool = False) -> None:
-        (self.failures if failed else self.steps).append(text)
-        self.on_step(self.phases[-1][0], text)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @dataclass(frozen=True)

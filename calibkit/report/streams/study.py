@@ -13,6 +13,7 @@ from calibkit.decide.stream_rows import Setting, read_streamed
 from calibkit.errors import CalibkitError, Infeasible
 from calibkit.recipe import StreamRecipe, parse_stream_recipe
 from calibkit.report.queries import TIMEOUT_S, Asked, ask, asked, literal
+from calibkit.report.study import stored_recipe
 from calibkit.store import Store
 
 ASKED = ("by-batch", "by-phase", "keeps-up", "forgets", "document-life")
@@ -135,17 +136,7 @@ def read_stream_study(store: Store, recipe: StreamRecipe) -> StreamStudy:
 
     Raises Infeasible where no run of the recipe is in the store, and what a store raises.
     """
-    if not store.exists():
-        raise Infeasible(
-            f"there is no store at {store.path} yet; `calibkit stream` with this recipe makes and"
-            " fills it"
-        )
-    text = ask(store, "text", recipe=recipe.name)
-    if not text.rows:
-        raise Infeasible(
-            f"nothing of the recipe {recipe.name!r} is in the store {store.path}; `calibkit stream`"
-            " with this recipe measures it"
-        )
+    text = stored_recipe(store, recipe.name, "stream")
     stored = str(text.rows[0]["recipe_text"] or "")
     measured = _measured_version(stored, recipe)
     found = {"text": text, "floats": Asked("", ())}  # no float model is measured on a test set
