@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from watchers import Counted
-from weak_models import WEAK, with_weak_embedding
+from weak_models import WEAK, with_weak_cell, with_weak_embedding
 
 from calibkit.decide.budget import mean_bits, sizes_of, used
 from calibkit.decide.judging import Measured
