@@ -42,6 +42,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(5, "summary and compare: sums in a stated order", new_tables),
     Migration(6, "summary and compare: the name of the scheme", new_tables),
     Migration(7, "streams: trajectories, their steps, measurements and documents", new_tables),
+    Migration(8, "deployments: what bench deploy measures", new_tables),
 )
 """All steps, in order, ``to`` counting from ``FIRST_VERSION + 1`` without gaps."""
 

@@ -474,6 +474,44 @@ CREATE TABLE IF NOT EXISTS stream_documents (
     PRIMARY KEY (trajectory_id, step, doc_id, event)
 );
 
+-- -------------------------------------------------------------------------------- deployments
+
+-- What `bench deploy` measures: one run of it (bench_id) times every artefact of a cell's network,
+-- and those of its float model, in turn on one thread.
+
+CREATE TABLE IF NOT EXISTS deployment_measurements (
+    bench_id             VARCHAR,
+    cell_id              VARCHAR,
+    artefact             VARCHAR CHECK (artefact IN
+        ('c', 'onnx', 'onnx-float', 'onnxruntime-dynamic', 'onnxruntime-static',
+         'torch-dynamic')),
+    of_cell              BOOLEAN NOT NULL,
+    model_id             VARCHAR,
+    test_id              VARCHAR,
+    documents            INTEGER,
+    accuracy             DOUBLE,
+    nll                  DOUBLE,
+    agreement            DOUBLE,
+    size_bytes           BIGINT,
+    peak_mb              DOUBLE,
+    timed_documents      INTEGER,
+    repetitions          INTEGER,
+    seconds_1            DOUBLE,
+    seconds_64           DOUBLE,
+    latency_ratio_1      DOUBLE,
+    latency_ratio_1_low  DOUBLE,
+    latency_ratio_1_high DOUBLE,
+    latency_ratio_64      DOUBLE,
+    latency_ratio_64_low  DOUBLE,
+    latency_ratio_64_high DOUBLE,
+    made_with            VARCHAR,
+    versions             JSON,
+    host                 VARCHAR,
+    command              VARCHAR,
+    measured_at          TIMESTAMP,
+    PRIMARY KEY (bench_id, cell_id, artefact)
+);
+
 -- ------------------------------------------------------------- what the views are made from
 
 -- A recipe name stands for its latest version: the recipe_id of its latest run.
@@ -1129,6 +1167,50 @@ FROM core.stream_state AS t
 LEFT JOIN failures AS f ON f.failure_id = t.failure_id AND NOT t.is_done
 ORDER BY t.recipe, t.ordinal;
 
+CREATE OR REPLACE VIEW deployments AS
+SELECT corpora.name AS corpus,
+       models.kind AS model_kind,
+       models.seed AS model_seed,
+       d.artefact,
+       CASE WHEN d.of_cell THEN CAST(cells.scheme ->> 'bits' AS INTEGER) END AS bits,
+       CASE WHEN d.of_cell THEN cells.scheme_id END AS scheme_id,
+       CASE WHEN d.of_cell THEN cells.subset_id END AS subset_id,
+       d.accuracy,
+       d.nll,
+       d.agreement,
+       d.documents,
+       d.size_bytes,
+       d.size_bytes / floats.size_bytes AS size_ratio,
+       d.peak_mb,
+       d.peak_mb / floats.peak_mb AS peak_ratio,
+       d.seconds_1,
+       d.latency_ratio_1,
+       d.latency_ratio_1_low,
+       d.latency_ratio_1_high,
+       d.seconds_64,
+       d.latency_ratio_64,
+       d.latency_ratio_64_low,
+       d.latency_ratio_64_high,
+       d.timed_documents,
+       d.repetitions,
+       d.made_with,
+       d.host,
+       d.measured_at,
+       d.bench_id,
+       d.cell_id,
+       d.model_id
+FROM deployment_measurements AS d
+LEFT JOIN cells ON cells.cell_id = d.cell_id
+LEFT JOIN (SELECT model_id, min(kind) AS kind, min(seed) AS seed
+           FROM models GROUP BY model_id) AS models ON models.model_id = d.model_id
+LEFT JOIN (SELECT DISTINCT corpus_id, name FROM corpora) AS corpora
+       ON corpora.corpus_id = cells.corpus_id
+LEFT JOIN deployment_measurements AS floats
+       ON floats.bench_id = d.bench_id AND floats.cell_id = d.cell_id
+      AND floats.artefact = 'onnx-float'
+ORDER BY corpus, model_kind, model_seed, d.cell_id, d.measured_at, d.bench_id,
+         d.artefact <> 'onnx-float', d.artefact;
+
 CREATE OR REPLACE VIEW progress AS
 WITH units AS (
     SELECT recipe, is_done, failure_id FROM core.state
@@ -1229,6 +1311,8 @@ COMMENT ON TABLE stream_evaluations IS
     'One row per trajectory, step and phase: measured on that phase''s hold-out after that step, all fractions in [0, 1]. Shown by the view stream_results.';
 COMMENT ON TABLE stream_documents IS
     'One row per document that came into the subset of a trajectory at a step, or left it; phase = that of the batch it came with (NULL: it was in the first subset). Shown by the view subset_lineage.';
+COMMENT ON TABLE deployment_measurements IS
+    'One row per artefact and run of `bench deploy`. Shown by the view deployments.';
 COMMENT ON TABLE conflicts IS
     'One row per measurement that came back different for the same key: evidence of non-determinism. The first one was kept.';
 COMMENT ON VIEW core.latest_recipes IS 'Internal: the latest version of each recipe name.';
@@ -1906,6 +1990,56 @@ COMMENT ON COLUMN stream_progress.host IS 'Machine that did it.';
 COMMENT ON COLUMN stream_progress.run_id IS 'Run that did it.';
 COMMENT ON COLUMN stream_progress.trajectory_id IS
     'Hash of all inputs of the trajectory; equal ones share it.';
+
+COMMENT ON VIEW deployments IS
+    'One row per artefact that `bench deploy` measured: its size, memory, latency and accuracy beside those of the float model''s ONNX file in the same run.';
+COMMENT ON COLUMN deployments.corpus IS 'Name of the corpus.';
+COMMENT ON COLUMN deployments.model_kind IS 'discriminative or generative.';
+COMMENT ON COLUMN deployments.model_seed IS 'Training seed of the float model.';
+COMMENT ON COLUMN deployments.artefact IS
+    'c and onnx: exports of the cell; onnx-float, onnxruntime-dynamic, torch-dynamic: made from its float model; onnxruntime-static: from that and the cell''s subset.';
+COMMENT ON COLUMN deployments.bits IS
+    'Nominal bit width of the cell (bits); NULL for what is made from the float model.';
+COMMENT ON COLUMN deployments.scheme_id IS
+    'Hash of the cell''s whole quantization scheme; NULL as bits.';
+COMMENT ON COLUMN deployments.subset_id IS
+    'The cell''s calibration subset; NULL as bits.';
+COMMENT ON COLUMN deployments.accuracy IS
+    'Share of the test documents that the artefact itself labelled as they are (0 to 1).';
+COMMENT ON COLUMN deployments.nll IS
+    'Mean negative log-likelihood of the true label by the artefact''s scores (nats; joint for the generative model).';
+COMMENT ON COLUMN deployments.agreement IS
+    'Share of the test documents that it labels as the float ONNX file does (0 to 1).';
+COMMENT ON COLUMN deployments.documents IS 'Test documents labelled (count).';
+COMMENT ON COLUMN deployments.size_bytes IS
+    'Bytes of the artefact: of the ONNX file, of the saved torch model, or of the compiled C library''s code and constant data; no vocabulary.';
+COMMENT ON COLUMN deployments.size_ratio IS 'size_bytes / that of the float ONNX file.';
+COMMENT ON COLUMN deployments.peak_mb IS
+    'Largest resident memory of a process that loads the artefact and labels the timed documents (MB), its runtime included.';
+COMMENT ON COLUMN deployments.peak_ratio IS 'peak_mb / that of the float ONNX file.';
+COMMENT ON COLUMN deployments.seconds_1 IS
+    'Median time per document, one document at a time, one thread (seconds).';
+COMMENT ON COLUMN deployments.latency_ratio_1 IS
+    'Median over repetitions of time / time of the float ONNX file, taken in turns in one process, one document at a time; below 1 is faster.';
+COMMENT ON COLUMN deployments.latency_ratio_1_low IS 'Smallest of these ratios.';
+COMMENT ON COLUMN deployments.latency_ratio_1_high IS 'Largest of these ratios.';
+COMMENT ON COLUMN deployments.seconds_64 IS
+    'Median time per document in batches of 64, one thread (seconds).';
+COMMENT ON COLUMN deployments.latency_ratio_64 IS
+    'As latency_ratio_1, in batches of 64; C takes documents one by one all the same.';
+COMMENT ON COLUMN deployments.latency_ratio_64_low IS 'Smallest of these ratios.';
+COMMENT ON COLUMN deployments.latency_ratio_64_high IS 'Largest of these ratios.';
+COMMENT ON COLUMN deployments.timed_documents IS 'Test documents that were timed (count).';
+COMMENT ON COLUMN deployments.repetitions IS 'Turns that each artefact took (count).';
+COMMENT ON COLUMN deployments.made_with IS
+    'What runs it: runtime or compiler, with version and options.';
+COMMENT ON COLUMN deployments.host IS 'Machine that measured it.';
+COMMENT ON COLUMN deployments.measured_at IS 'When (UTC).';
+COMMENT ON COLUMN deployments.bench_id IS
+    'The run of `bench deploy`: ratios hold within one run, never across runs.';
+COMMENT ON COLUMN deployments.cell_id IS
+    'The cell that was exported, or with which the artefact of its float model was measured.';
+COMMENT ON COLUMN deployments.model_id IS 'Content of the float model.';
 
 COMMENT ON VIEW progress IS
     'One row per recipe, in its latest version: planned = done + failed + missing. Done means measured under every noise level; `evaluate` also wants the distributions and float rows that the recipe asks for. Of a stream recipe, trajectories are counted, and done means through all batches (see stream_progress).';

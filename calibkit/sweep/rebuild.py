@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,6 +32,20 @@ Tables = dict[str, list[dict[str, Any]]]
 Tell = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class Ingredients:
+    """What a cell is made from: float model, vocabulary, test and calibration documents in order.
+
+    model: the artefact with the float model's weights, which are those of its id.
+    """
+
+    training: Training
+    model: Artefact
+    vocabulary: Vocabulary
+    tested: Documents
+    subset: Documents
+
+
 def measure_again(store: Store, origin: CellOrigin, *, engine: Engine, tell: Tell) -> Tables:
     """Return the rows that measuring a cell gives now; nothing in the store changes.
 
@@ -39,18 +54,42 @@ def measure_again(store: Store, origin: CellOrigin, *, engine: Engine, tell: Tel
     """
     from calibkit.sweep.worker import work
 
-    training, model = _float_model(store, origin)
+    parts = ingredients(store, origin, tell=tell)
     with TemporaryDirectory(prefix="calibkit-verify-") as folder:
         places = Places(Path(folder) / "artefacts", Path(folder) / "fragments")
         shelf = Artefacts(places.artefacts)
-        shelf.save("model", training.key, model.tensors, model.config)
-        tell(f"reading the documents of {origin.corpus.name}")
-        job = _job(store, origin, training, places, engine)
+        shelf.save("model", parts.training.key, parts.model.tensors, parts.model.config)
+        job = _job(origin, parts, places, engine)
         tell(f"measuring {len(origin.test.doc_ids):,} documents, {len(origin.levels)} times")
         work(job, lambda facts: None)
         (fragment,) = places.fragments.glob("*.json")
         rows: Tables = json.loads(fragment.read_bytes())["rows"]
         return rows
+
+
+def ingredients(store: Store, origin: CellOrigin, *, tell: Tell) -> Ingredients:
+    """Return what a cell was made from, held against its ids.
+
+    Raises StoreDamaged where the float model's weights are lost or are not those that the cell was
+    measured with, or the documents are not the same.
+    """
+    training, model = _float_model(store, origin)
+    tell(f"reading the documents of {origin.corpus.name}")
+    with store.reading() as con:
+        texts = documents(con, origin.corpus, "train", share=training.share).texts
+        tested = documents_by_id(con, origin.corpus, origin.test.doc_ids)
+        subset = documents_by_id(con, origin.corpus, origin.subset)
+    settings = training.settings
+    vocabulary = Vocabulary.build(texts, min_count=settings.min_count, most=settings.most_types)
+    if vocabulary.id != training.vocabulary_id or tested.label_ids.tolist() != list(
+        origin.test.label_ids
+    ):
+        raise StoreDamaged(
+            f"the documents of corpus {origin.corpus.name!r}, version {origin.corpus.version}, are"
+            f" not those that the cell {origin.cell_id} was measured with: rows of the table"
+            " documents were changed. Put a backup of the store back"
+        )
+    return Ingredients(training, model, vocabulary, tested, subset)
 
 
 def _float_model(store: Store, origin: CellOrigin) -> tuple[Training, Artefact]:
@@ -79,23 +118,8 @@ def _float_model(store: Store, origin: CellOrigin) -> tuple[Training, Artefact]:
     )
 
 
-def _job(
-    store: Store, origin: CellOrigin, training: Training, places: Places, engine: Engine
-) -> CellJob:
-    with store.reading() as con:
-        texts = documents(con, origin.corpus, "train", share=training.share).texts
-        tested = documents_by_id(con, origin.corpus, origin.test.doc_ids)
-        subset = documents_by_id(con, origin.corpus, origin.subset)
-    settings = training.settings
-    vocabulary = Vocabulary.build(texts, min_count=settings.min_count, most=settings.most_types)
-    if vocabulary.id != training.vocabulary_id or tested.label_ids.tolist() != list(
-        origin.test.label_ids
-    ):
-        raise StoreDamaged(
-            f"the documents of corpus {origin.corpus.name!r}, version {origin.corpus.version}, are"
-            f" not those that the cell {origin.cell_id} was measured with: rows of the table"
-            " documents were changed. Put a backup of the store back"
-        )
+def _job(origin: CellOrigin, parts: Ingredients, places: Places, engine: Engine) -> CellJob:
+    training, tested, settings = parts.training, parts.tested, parts.training.settings
     shelf = Artefacts(places.artefacts)
 
     def noisy(kind: str, level: float, seed: int) -> Ragged:
@@ -105,7 +129,7 @@ def _job(
             kind,
             level,
             seed,
-            vocabulary,
+            parts.vocabulary,
             most_tokens=settings.most_tokens,
         )
         return found.tokens
@@ -115,14 +139,14 @@ def _job(
         for number, level in enumerate(origin.levels)
     )
     clean = _kept(shelf, "test-clean", noisy("none", 0.0, 0), tested)
-    encoded = vocabulary.encode(subset.texts, most_tokens=settings.most_tokens)
+    encoded = parts.vocabulary.encode(parts.subset.texts, most_tokens=settings.most_tokens)
     return CellJob(
         places=places,
         cell_id=origin.cell_id,
         model=ModelRef(training.key, origin.model_id, settings.kind),
         corpus_id=origin.corpus.corpus_id,
         subset_id=origin.subset_id,
-        subset_tokens=_kept(shelf, "subset", encoded, subset),
+        subset_tokens=_kept(shelf, "subset", encoded, parts.subset),
         scheme=origin.scheme.as_dict(),
         test=TestSet(origin.test.id, len(origin.corpus.labels), levels, clean),
         distributions=origin.distributions,

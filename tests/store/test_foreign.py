@@ -137,6 +137,11 @@ def test_every_table_has_a_way_to_another_store(store):
     """A table that is new: carry its rows with the cells, or say here how they travel."""
     by_worker = {"cells", "evaluations", "baseline_evaluations", "label_evaluations"}
     by_worker |= {"predictions", "distributions", "failures"}
-    by_worker |= {"stream_steps", "stream_evaluations", "stream_documents"}
+    by_worker |= {
+        "stream_steps",
+        "stream_evaluations",
+        "stream_documents",
+        "deployment_measurements",
+    }
     with store.reading() as con:
         assert set(row_counts(con)) == by_worker | set(CARRIED) | BY_INGEST | BOOKS

@@ -46,9 +46,13 @@ MADE: dict[str, dict[str, Any]] = {
     "stream_steps": {"trajectory_id": "j1-a", "step": 0, "subset_id": "s1-a"},
     "stream_evaluations": {"trajectory_id": "j1-a", "step": 0, "phase": 0, "accuracy": 0.5},
     "stream_documents": {"trajectory_id": "j1-a", "step": 0, "doc_id": "d1-a", "event": "came"},
+    "deployment_measurements": {
+        "bench_id": "b1-a", "cell_id": "x1-a", "artefact": "c", "of_cell": True,
+    },
 }  # fmt: skip
 """A row of each table that came later."""
 SINCE = {"synthetic_documents": 2, "subset_cards": 3, "document_vectors": 4}
+SINCE |= {"deployment_measurements": 8}
 """With which version; those that are not here came with 7."""
 
 

@@ -25,6 +25,7 @@ VIEWS = [
     "stream_forgetting",
     "subset_lineage",
     "stream_progress",
+    "deployments",
     "progress",
     "failed",
     "provenance",
