@@ -53,8 +53,8 @@ class IntegerClassifier:
         pooled = Multipliers.of(output.step / read.step, "classifier.input", most=MEAN_SHIFT)
         return cls(output, read, pooled, matrix, bias, logits)
 
-    def logits_of(self, sums: Tensor, lengths: Tensor) -> Tensor:
-        """Return int64 logits (n, labels), in units of 2^-shift nats, from sums of hidden codes.
+    def input_codes(self, sums: Tensor, lengths: Tensor) -> Tensor:
+        """Return the codes int64 (n, hidden) of means of hidden codes.
 
         sums (n, hidden) int64 over the documents' tokens, lengths (n,) int64.
         """
@@ -63,8 +63,11 @@ class IntegerClassifier:
         multiplier, shift = int(self.pooled.values), self.pooled.shift
         whole = (lengths << shift)[:, None]
         codes = (2 * sums * multiplier + whole).div(2 * whole, rounding_mode="floor")
-        codes.clamp_(self.input.low, self.input.high)
-        return (self.matrix(codes) + self.bias) * self.logits.values
+        return codes.clamp_(self.input.low, self.input.high)
+
+    def logits_of(self, sums: Tensor, lengths: Tensor) -> Tensor:
+        """Return int64 logits (n, labels), in units of 2^-shift nats, from sums of hidden codes."""
+        return (self.matrix(self.input_codes(sums, lengths)) + self.bias) * self.logits.values
 
     def score(
         self, one: Batch, packed: Tensor, tokens: Ragged, labels: NDArray[np.int64]
