@@ -135,5 +135,5 @@ def packed_nibbles(codes: NDArray[np.int8]) -> bytes:
     flat = codes.reshape(-1).astype(np.uint8) & 0xF
     if len(flat) % 2:
         flat = np.append(flat, np.uint8(0))
-    pairs: NDArray[np.uint8] = flat[0::2] | (flat[1::2] << 4)
-    return pairs.tobytes()
+    packed: bytes = (flat[0::2] | (flat[1::2] << 4)).tobytes()
+    return packed
