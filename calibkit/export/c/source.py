@@ -10,6 +10,8 @@ from string import Template
 from calibkit.corpora.vocabulary import BOS, EOS, UNK
 from calibkit.engine.integer import IntegerClassifier, IntegerDecoder
 from calibkit.engine.integer.classifier import MOST_TOKENS
+from calibkit.engine.integer.powers import ONE
+from calibkit.engine.integer.scores import LN2
 from calibkit.errors import BadInput
 from calibkit.export.c.heads import classifier_constants, decoder_constants
 from calibkit.export.c.literals import defines, quoted
@@ -146,7 +148,7 @@ def _sizes(frozen: Frozen) -> str:
         numbers["SCORE_BITS"] = frozen.head.logits.shift
         numbers["NAT"] = f"{2.0**-frozen.head.logits.shift!r} /* 2^-CK_SCORE_BITS */"
     else:
-        numbers["NAT"] = "1.0576717324126016e-05 /* ln 2 / 65536 */"
+        numbers["NAT"] = f"{LN2 / ONE!r} /* ln 2 / 65536 */"
     return defines(numbers)
 
 
