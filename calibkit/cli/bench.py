@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from calibkit.cli.deploy_rows import deploy_table
 from calibkit.cli.notes import note
 from calibkit.cli.output import Output, data_options
+from calibkit.cli.session import Session, pass_session
 from calibkit.cli.table import Figure, Table
 from calibkit.errors import Incomplete
 
@@ -43,7 +45,8 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> l
 
 @click.command()
 @click.argument(
-    "kind", type=click.Choice(["engine", "cell", "noise", "ks", "train", "select", "sweep"])
+    "kind",
+    type=click.Choice(["engine", "cell", "noise", "ks", "train", "select", "sweep", "deploy"]),
 )
 @click.option(
     "--quick", is_flag=True, help="Small sizes, to see that it works; the ratios mean little."
@@ -57,13 +60,19 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> l
 @click.option(
     "--policies", metavar="NAME,...", callback=_names, help="select: only these policies."
 )
+@click.option(
+    "--cells", metavar="ID,...", callback=_names, help="deploy: these cells, or how ids begin."
+)
 @data_options
+@pass_session
 def bench(
+    session: Session,
     *,
     kind: str,
     quick: bool,
     documents: list[int] | None,
     policies: list[str] | None,
+    cells: list[str] | None,
     output: Output,
 ) -> None:
     """Measure speed and exactness against the plain way.
@@ -78,11 +87,13 @@ def bench(
     select: ingest, and choosing subsets from pools of 10^5, 10^6 documents, against plain Python
     sweep:  a small sweep by two workers against the same by one, wall time on two cores that have
             nothing else to do
+    deploy: exports of --cells to C and ONNX, their float model in ONNX Runtime, and what the
+            dynamic quantization of ONNX Runtime and of torch makes of it
 
-    Inputs are made up: no corpus and no store is needed. Times are CPU time on one thread. Both
-    ways do the same work in one process and take turns; ratio is the median of plain time / this
-    time, low and high are its extremes. Memory is that of a process that does nothing else. The
-    exit code is 1 when an outcome is not right; a missed target is only shown.
+    Inputs are made up; only deploy needs a store. Times are CPU time on one thread. All ways do
+    the same work in one process and take turns; ratio is the median of plain time / this time, low
+    and high are its extremes. Memory is that of a process that does nothing else. The exit code is
+    1 when an outcome is not right; a missed target is only shown.
 
     select uses two threads, tells wall time, and writes about 1 kB per document to the folder for
     temporary files (TMPDIR); sizes that do not fit there are left out. loss: by how much the
@@ -90,14 +101,23 @@ def bench(
 
     sweep tells the time of one worker / that of two; its measured tables must be equal bit for bit.
 
+    deploy tells sizes and times / those of the float ONNX file, below 1 is better: of a document at
+    a time, and in batches of 64. Its rows are kept in the store; the view deployments shows them.
+
     \b
     Examples:
       calibkit bench ks --quick
       calibkit bench cell --json > cell.jsonl
       calibkit bench select --documents 1e6 --policies random,k-center
+      calibkit bench deploy --cells x1-05be,x1-0033
     """
     from calibkit.bench.rows import wrong
 
+    if kind == "deploy":
+        _deploy(session, cells, quick=quick, others=(documents, policies), output=output)
+        return
+    if cells is not None:
+        raise click.UsageError("--cells is for `calibkit bench deploy`")
     if kind == "select":
         found = _select(quick=quick, documents=documents, policies=policies)
     elif documents is not None or policies is not None:
@@ -118,6 +138,34 @@ def bench(
     failed = wrong(found)
     if failed:
         raise Incomplete(f"not right: {'; '.join(failed)}; see `against` with --json")
+
+
+def _deploy(
+    session: Session,
+    cells: list[str] | None,
+    *,
+    quick: bool,
+    others: tuple[object, object],
+    output: Output,
+) -> None:
+    if others != (None, None):
+        raise click.UsageError("--documents and --policies are for `calibkit bench select`")
+    if not cells:
+        raise click.UsageError(
+            "`calibkit bench deploy` measures exports of cells; name some with --cells ID,...;"
+            ' `calibkit sql "SELECT cell_id, model_kind, bits, accuracy FROM results WHERE noise ='
+            ' 0"` shows them'
+        )
+    from calibkit.bench import deploy
+
+    sizes = deploy.QUICK if quick else deploy.FULL
+    found = deploy.measure(session.store, cells, sizes, quick=quick, tell=note)
+    if output.is_for_people:
+        said = "ratios: this / the float model's ONNX file, in one run on one thread"
+        quickly = "\nquick sizes: no target applies" if quick else ""
+        output.table(deploy_table(found), below=f"\n{said}{quickly}\n")
+    else:
+        output.table(Table.of([row | {"versions": dict(row["versions"])} for row in found]))
 
 
 def _select(

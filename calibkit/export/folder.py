@@ -17,8 +17,10 @@ from calibkit.store.drafts import drafted
 from calibkit.store.files import disk_told, sync_folder
 from calibkit.store.opening import folder_of
 
-MANIFEST = "subset.json"
+SUBSET_MANIFEST = "subset.json"
+CELL_MANIFEST = "cell.json"
 """What an export is: its facts, and the sha256 of each other file of it."""
+MANIFESTS = (SUBSET_MANIFEST, CELL_MANIFEST)
 MOST_NAME = 200
 """Longest name of a folder in bytes, so that its draft's name fits as well."""
 
@@ -71,11 +73,14 @@ def holds(target: Path, facts: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def made_whole(store: Store, target: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
+def made_whole(
+    store: Store, target: Path, facts: Mapping[str, Any], *, manifest: str = SUBSET_MANIFEST
+) -> Iterator[Path]:
     """Yield a hidden folder to be filled; it gets ``target``'s name when the block has ended well.
 
-    Then it also has the manifest. What a killed process leaves is noted in the store, and
-    `calibkit gc` removes it. Raises StoreError where the disk does not take it.
+    Then it also has the manifest, under one of the names `MANIFESTS`. What a killed process leaves
+    is noted in the store, and `calibkit gc` removes it. Raises StoreError where the disk does not
+    take it.
     """
     with drafted(store, target) as noted:
         draft = folder_of(noted)
@@ -84,7 +89,7 @@ def made_whole(store: Store, target: Path, facts: Mapping[str, Any]) -> Iterator
                 shutil.rmtree(draft, ignore_errors=True)  # of a killed process that had our number
                 draft.mkdir()
                 yield draft
-                _finish(draft, target, facts)
+                _finish(draft, target, facts, manifest)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
@@ -95,11 +100,11 @@ def files_of(target: Path) -> tuple[str, ...]:
     return tuple(found.get("files", ()))
 
 
-def _finish(draft: Path, target: Path, facts: Mapping[str, Any]) -> None:
+def _finish(draft: Path, target: Path, facts: Mapping[str, Any], manifest: str) -> None:
     """Write the manifest, flush everything to the disk, and give the draft its name."""
     files = {path.name: sha256_hex(path.read_bytes()) for path in sorted(draft.iterdir())}
     told = json.dumps({**facts, "files": files}, indent=2, allow_nan=False)
-    (draft / MANIFEST).write_bytes(f"{told}\n".encode())
+    (draft / manifest).write_bytes(f"{told}\n".encode())
     for path in draft.iterdir():
         with path.open("rb+") as file:
             os.fsync(file.fileno())
@@ -112,17 +117,20 @@ def _finish(draft: Path, target: Path, facts: Mapping[str, Any]) -> None:
 
 def _manifest(target: Path) -> dict[str, Any] | None:
     """Return the manifest of a folder, or None where it has none."""
-    try:
-        found = json.loads((target / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+    for name in MANIFESTS:
+        try:
+            found = json.loads((target / name).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            return found
+    return None
 
 
 def _changed(target: Path, files: Any) -> str | None:
     """Return the first file of an export that is not as its manifest says, or None."""
     if not isinstance(files, dict) or not files:
-        return MANIFEST
+        return "its list of files"
     for name, digest in files.items():
         path = target / Path(name).name
         if not path.is_file() or sha256_hex(path.read_bytes()) != digest:
@@ -132,5 +140,5 @@ def _changed(target: Path, files: Any) -> str | None:
 
 def _called(found: Mapping[str, Any]) -> str:
     """Return what a manifest says about the export that it belongs to."""
-    kind, subset = found.get("export"), found.get("subset_id")
-    return f"another export ({kind} of {subset})" if kind and subset else "something else"
+    kind, exported = found.get("export"), found.get("cell_id") or found.get("subset_id")
+    return f"another export ({kind} of {exported})" if kind and exported else "something else"

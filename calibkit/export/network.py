@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -57,7 +57,7 @@ class Frozen:
         assert isinstance(self.network, QuantDiscriminative)
         return IntegerClassifier.of(self.network)
 
-    def encode(self, texts: list[str]) -> Ragged:
+    def encode(self, texts: Iterable[str]) -> Ragged:
         """Return the token ids of texts, as the network reads them: <bos>, tokens, <eos>."""
         return self.vocabulary.encode(texts, most_tokens=self.most_tokens)
 

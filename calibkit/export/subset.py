@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calibkit.errors import BadInput, UnknownName
 from calibkit.export.folder import checked_folder, files_of, holds, made_whole
-from calibkit.export.kinds import KINDS
+from calibkit.export.kinds import KINDS, kinds_of
 from calibkit.export.subset_content import SubsetContent, read_content
 from calibkit.export.subset_documents import required, write_dataset, write_jsonl, write_parquet
 from calibkit.export.subset_modules import write_module
@@ -37,7 +37,7 @@ class ExportedSubset:
 def export_subset(
     store: Store, subset_id: str, kind: str, folder: Path, *, model: str | None = None
 ) -> ExportedSubset:
-    """Write a subset in one of `KINDS` to a new or empty folder.
+    """Write a subset in one of its `KINDS` to a new or empty folder.
 
     Every kind has subset.json beside its own files: what the subset is and where it is from, and
     the sha256 of each file. A folder that holds the same export stays as it is.
@@ -46,8 +46,8 @@ def export_subset(
     corpus's own. Raises UnknownName for a kind, BadInput for a subset, a model or a folder that
     cannot be used, MissingExtra for a package that is not installed, StoreError for a full disk.
     """
-    if kind not in KINDS:
-        raise UnknownName("kind of export", kind, KINDS)
+    if kind not in kinds_of("subset"):
+        raise UnknownName("kind of export", kind, kinds_of("subset"))
     if model is not None and not KINDS[kind].has_tokens:
         others = ", ".join(name for name, one in KINDS.items() if one.has_tokens)
         raise BadInput(

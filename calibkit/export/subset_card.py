@@ -36,11 +36,11 @@ def card(content: SubsetContent) -> str:
         sort_keys=False,
         allow_unicode=True,
     )
-    facts = "\n".join(f"| {name} | {_code(value)} |" for name, value in _facts(content))
+    facts = "\n".join(f"| {name} | {code(value)} |" for name, value in _facts(content))
     return f"""---
 {header}---
 
-# Calibration subset {_code(content.subset_id)}
+# Calibration subset {code(content.subset_id)}
 
 {size:,} {"document" if size == 1 else "documents"} for calibrating a quantized text classifier, in
 calibration order: `position`, `doc_id`, `label` and `text`. In another order, or with some left
@@ -92,7 +92,7 @@ def _facts(content: SubsetContent) -> list[tuple[str, Any]]:
         ("length in tokens: 10 %, median, 90 %", lengths if seen else None),
         (
             "labels",
-            {label: _rounded(x) for label, x in seen["label_mix"].items()} if seen else None,
+            {label: rounded(x) for label, x in seen["label_mix"].items()} if seen else None,
         ),
         ("distance of the label mix from the pool's", seen.get("label_total_variation")),
         ("tokens out of vocabulary", seen.get("oov_share")),
@@ -102,18 +102,18 @@ def _facts(content: SubsetContent) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in found if value is not None]
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """Return a value with its numbers as people want to read them; all of them: subset.json."""
     if isinstance(value, float):
         return float(f"{value:.4g}") if abs(value) < 1000 else round(value)
     if isinstance(value, list):
-        return [_rounded(one) for one in value]
+        return [rounded(one) for one in value]
     return value
 
 
-def _code(value: Any) -> str:
+def code(value: Any) -> str:
     """Return a value as a code span in a table's cell, whatever characters it has."""
-    text = value if isinstance(value, str) else json_text(_rounded(value))
+    text = value if isinstance(value, str) else json_text(rounded(value))
     text = " ".join(text.split()).replace("|", "\\|")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     pad = " " if text.startswith("`") or text.endswith("`") else ""

@@ -483,7 +483,7 @@ CREATE TABLE IF NOT EXISTS deployment_measurements (
     bench_id             VARCHAR,
     cell_id              VARCHAR,
     artefact             VARCHAR CHECK (artefact IN
-        ('c', 'onnx', 'onnx-float', 'onnxruntime-dynamic', 'onnxruntime-static',
+        ('c', 'onnx', 'onnx-float', 'onnx-dynamic',
          'torch-dynamic')),
     of_cell              BOOLEAN NOT NULL,
     model_id             VARCHAR,
@@ -1997,7 +1997,7 @@ COMMENT ON COLUMN deployments.corpus IS 'Name of the corpus.';
 COMMENT ON COLUMN deployments.model_kind IS 'discriminative or generative.';
 COMMENT ON COLUMN deployments.model_seed IS 'Training seed of the float model.';
 COMMENT ON COLUMN deployments.artefact IS
-    'c and onnx: exports of the cell; onnx-float, onnxruntime-dynamic, torch-dynamic: made from its float model; onnxruntime-static: from that and the cell''s subset.';
+    'c and onnx: exports of the cell; onnx-float, onnx-dynamic and torch-dynamic: made from its float model alone.';
 COMMENT ON COLUMN deployments.bits IS
     'Nominal bit width of the cell (bits); NULL for what is made from the float model.';
 COMMENT ON COLUMN deployments.scheme_id IS

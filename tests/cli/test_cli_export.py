@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from calibkit.errors import ExitCode
-from calibkit.export.kinds import KINDS
+from calibkit.export.kinds import kinds_of
 from calibkit.store import Store
 
 Run = Callable[..., Result]
@@ -28,7 +28,7 @@ def subset(run: Run, toy_store: Store) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", kinds_of("subset"))
 def test_a_subset_is_exported(
     run: Run, toy_store: Store, subset: str, kind: str, tmp_path: Path
 ) -> None:
@@ -66,9 +66,15 @@ def test_a_missing_package_ends_with_4(
     ("words", "said"),
     [
         (("s1-ffff", "--to", "jsonl", "-o", "out"), "an id that starts with 's1-ffff'"),
-        (("toy", "--to", "jsonl", "-o", "out"), "'toy' is a corpus, and subsets are exported"),
+        (
+            ("toy", "--to", "jsonl", "-o", "out"),
+            "'toy' is a corpus, and cells and subsets are exported",
+        ),
         (("random", "--to", "jsonl", "-o", "out"), "'random' is a policy"),
         (("{}", "--to", "pickle", "-o", "out"), "'pickle' is not one of"),
+        (("{}", "--to", "c", "-o", "out"), "is a subset, and --to c is for a cell"),
+        (("{}", "--to", "jsonl", "-o", "out", "--no-text"), "--no-text and --opset are for cells"),
+        (("{}", "--to", "numpy", "-o", "out", "--opset", "21"), "are for cells"),
         (("{}", "--to", "jsonl"), "Missing option '-o'"),
         (("{}", "-o", "out"), "Missing option '--to'"),
         (("{}", "--to", "jsonl", "-o", "toy.duckdb"), "this is a file"),

@@ -163,10 +163,10 @@ def test_the_card_says_how_the_subset_was_chosen(
 
 
 def test_hostile_parameters_stay_in_their_cell_of_the_card() -> None:
-    from calibkit.export.subset_card import _code
+    from calibkit.export.subset_card import code
 
-    assert _code("a | b\n`` c`") == "``` a \\| b `` c` ```"
-    assert _code({"a": [1, "x|y"]}) == '`{"a": [1, "x\\|y"]}`'
+    assert code("a | b\n`` c`") == "``` a \\| b `` c` ```"
+    assert code({"a": [1, "x|y"]}) == '`{"a": [1, "x\\|y"]}`'
 
 
 # ------------------------------------------------------------------------------------- token ids
