@@ -19,7 +19,7 @@ from calibkit.bench.deploy_memory import peak_of_onnx, peak_of_program, peak_of_
 from calibkit.engine.integer import IntegerClassifier
 from calibkit.engine.integer.powers import ONE
 from calibkit.engine.integer.scores import LN2, log_softmax
-from calibkit.errors import CalibkitError
+from calibkit.errors import BadInput, CalibkitError
 from calibkit.export.c.compiling import FLAGS, Compiler, find_compiler, object_bytes
 from calibkit.export.c.source import export_c
 from calibkit.export.classifier import NAME
@@ -142,7 +142,8 @@ def _by_onnx(frozen: Frozen, folder: Path, made_with: str) -> Artefact:
 def _by_c(frozen: Frozen, folder: Path) -> Artefact:
     compiler, labels = find_compiler(), len(frozen.labels)
     export_c(frozen, folder, name=NAME, text=False)
-    function = _compiled(compiler, folder)
+    flags = _flags(compiler, folder)
+    function = _compiled(compiler, folder, flags)
     head = frozen.head
 
     def prepare(batch: Padded) -> list[tuple[NDArray[np.uint32], Any, int]]:
@@ -164,8 +165,8 @@ def _by_c(frozen: Frozen, folder: Path) -> Artefact:
     return Artefact(
         "c",
         of_cell=True,
-        size=object_bytes(folder, NAME, compiler=compiler, flags=FLAGS),
-        made_with=f"{compiler.version}, {' '.join(FLAGS)}, {platform.machine()}",
+        size=object_bytes(folder, NAME, compiler=compiler, flags=flags),
+        made_with=f"{compiler.version}, {' '.join(flags)}, {platform.machine()}",
         prepare=prepare,
         call=call,
         scores=scores,
@@ -173,10 +174,20 @@ def _by_c(frozen: Frozen, folder: Path) -> Artefact:
     )
 
 
-def _compiled(compiler: Compiler, folder: Path) -> Any:
+def _flags(compiler: Compiler, folder: Path) -> tuple[str, ...]:
+    """Return how C is compiled: for this very machine, as the runtimes beside it choose kernels."""
+    native = (*FLAGS, "-march=native")
+    try:
+        compiler.compile([*native, "-c", str(folder / f"{NAME}.c"), "-o", str(folder / "trial.o")])
+    except BadInput:  # a compiler that does not know the option
+        return FLAGS
+    return native
+
+
+def _compiled(compiler: Compiler, folder: Path, flags: tuple[str, ...]) -> Any:
     """Return the function that classifies ids, from a library compiled for this process."""
     target = folder / "classifier.so"
-    compiler.compile([*FLAGS, "-shared", "-fPIC", str(folder / f"{NAME}.c"), "-o", str(target)])
+    compiler.compile([*flags, "-shared", "-fPIC", str(folder / f"{NAME}.c"), "-o", str(target)])
     function = getattr(ctypes.CDLL(str(target)), f"{NAME}_classify_ids")
     function.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
     function.restype = ctypes.c_uint32

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ from calibkit.errors import BadInput
 from calibkit.export.c.compiling import FLAGS, Compiler, built
 
 Padded = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+LOOK_SECONDS = 0.02
 
 _STATUS = Path("/proc/self/status")
 
@@ -69,29 +73,39 @@ def peak_of_program(
         given = b"".join(
             len(ids).to_bytes(4, "little") + ids.astype("<u4").tobytes() for ids in rows
         )
-        with subprocess.Popen(
-            [str(program.path), "ids"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        ) as process:
-            return _peak_while_it_waits(process, given, len(rows) * (4 + 8 * labels))
+        line = [str(program.path), "ids"]
+        with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            return _peak_when_done(process, given)
 
 
-def _peak_while_it_waits(process: subprocess.Popen[bytes], given: bytes, answer: int) -> float:
-    """Give a program everything, read all that it answers, and look before its input ends."""
-    from threading import Thread
+def _peak_when_done(process: subprocess.Popen[bytes], given: bytes) -> float:
+    """Give a program everything, and look at it once it waits for more; then its input ends.
 
+    What the kernel tells of a process after its end counts that of its parent as well.
+    """
     assert process.stdin is not None and process.stdout is not None
-    source, sink = process.stdin, process.stdout
-    Thread(target=source.write, args=(given,), daemon=True).start()
-    got = 0
-    while got < answer:
-        part = sink.read(min(65536, answer - got))
-        if not part:
-            raise BadInput("the exported program ended before it had answered every document")
-        got += len(part)
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    source.close()
-    return peak / 1024
+    reader = Thread(target=process.stdout.read, daemon=True)  # or its answers would fill the pipe
+    reader.start()
+    process.stdin.write(given)
+    process.stdin.flush()
+    while True:
+        state, peak = _status(process.pid)
+        if state in "SZ":
+            break
+        time.sleep(LOOK_SECONDS)
+    process.stdin.close()
+    reader.join()
+    if process.wait() or peak is None:
+        raise BadInput(f"the exported program ended with status {process.returncode}")
+    return peak
+
+
+def _status(pid: int) -> tuple[str, float | None]:
+    """Return the state of a process (S: it waits; Z: it has ended) and its largest memory, MB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    found = dict(line.split(":", 1) for line in lines if ":" in line)
+    peak = int(found["VmHWM"].split()[0]) / 1024 if "VmHWM" in found else None
+    return found["State"].strip()[0], peak
 
 
 def peak_of_torch(kind: str, arrays: dict[str, Any], batches: list[Padded]) -> float | None:

@@ -2012,7 +2012,7 @@ COMMENT ON COLUMN deployments.agreement IS
     'Share of the test documents that it labels as the float ONNX file does (0 to 1).';
 COMMENT ON COLUMN deployments.documents IS 'Test documents labelled (count).';
 COMMENT ON COLUMN deployments.size_bytes IS
-    'Bytes of the artefact: of the ONNX file, of the saved torch model, or of the compiled C library''s code and constant data; no vocabulary.';
+    'Bytes of the artefact: of the ONNX file, of the saved torch model, or of the compiled C network (object file, for this machine); no vocabulary.';
 COMMENT ON COLUMN deployments.size_ratio IS 'size_bytes / that of the float ONNX file.';
 COMMENT ON COLUMN deployments.peak_mb IS
     'Largest resident memory of a process that loads the artefact and labels the timed documents (MB), its runtime included.';
