@@ -160,7 +160,7 @@ def _by_c(frozen: Frozen, folder: Path) -> Artefact:
     def scores(found: NDArray[np.int64]) -> NDArray[np.float64]:
         if isinstance(head, IntegerClassifier):
             return log_softmax(torch.from_numpy(found), head.logits.shift).numpy()
-        return found * (LN2 / ONE)
+        return found.astype(np.float64) * (LN2 / ONE)
 
     return Artefact(
         "c",

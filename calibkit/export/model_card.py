@@ -121,7 +121,9 @@ conditions for what was made of it. calibkit does not know that licence.
 
 def _scores(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
     measured, clean = facts["measured"], facts["noise_curve"][0]
-    found = [("float", _percent(clean["float_accuracy"]), _number(clean["float_nll"]))]
+    found: list[tuple[str, ...]] = [
+        ("float", _percent(clean["float_accuracy"]), _number(clean["float_nll"]))
+    ]
     said = f"the cell, as measured ({measured['arithmetic']})"
     found.append((said, _percent(measured["accuracy"]), _number(measured["nll"])))
     exact = facts["artefact"]["integer"]

@@ -99,8 +99,9 @@ def torch_dynamic(kind: str, arrays: Arrays) -> Peer:
             " quantized LSTM; leave torch-dynamic out, or install torch<2.14"
         ) from error
     network = _Network(kind, arrays).eval()
+    quantize: Any = quantize_dynamic
     with _quiet(), torch.inference_mode():
-        quantized = quantize_dynamic(network, {nn.LSTM, nn.Linear}, dtype=torch.qint8)
+        quantized = quantize(network, {nn.LSTM, nn.Linear}, dtype=torch.qint8)
         file = io.BytesIO()
         torch.save(quantized.state_dict(), file)
 
@@ -177,7 +178,7 @@ class _Network(nn.Module):
             masses = ((logits - peaks).exp() @ self.below.exp()).log() + peaks
         else:
             masses = torch.stack([(logits + one).logsumexp(dim=1) for one in self.below.T], dim=1)
-        found = logits.gather(1, targets[:, None]) + self.below[targets] - masses
+        found: Tensor = logits.gather(1, targets[:, None]) + self.below[targets] - masses
         return found.to(torch.float64)
 
 

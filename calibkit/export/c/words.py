@@ -37,15 +37,18 @@ class Words:
     def size(self) -> int:
         """Bytes that the symbols and scales take."""
         words, columns = self.symbols.shape
-        return words * (-(-columns * self.bits // 8) + _SCALE_BYTES * (self.scales is not None))
+        packed: int = -(-columns * self.bits // 8)
+        return int(words) * (packed + _SCALE_BYTES * (self.scales is not None))
 
     def decoded(self) -> Whole:
         """Return the codes (words, columns), as the C finds them."""
         if self.scales is None:
-            return self.codes[self.symbols]
+            codes: Whole = self.codes[self.symbols]
+            return codes
         products = torch.from_numpy((self.symbols + self.low) * self.scales[:, None])
         places = rescaled(products, self.shift).numpy() - self.first
-        return self.codes[np.clip(places, 0, len(self.codes) - 1)]
+        found: Whole = self.codes[np.clip(places, 0, len(self.codes) - 1)]
+        return found
 
     def constants(self) -> str:
         """Return the definitions that the C reads words by."""

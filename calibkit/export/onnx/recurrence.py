@@ -164,12 +164,15 @@ def _step(graph: Graph, frozen: Frozen, lstm: IntegerLSTM, table: Tables) -> Any
     out = _rounded(part, part.add("Mul", shown, squashed), half)
     out = _within(part, out, lstm.out, lstm.gates[2].table, _extent(lstm.squash))
     hidden = part.cast(out, np.float32)
-    given = [
+    given: list[tuple[str, type[np.generic], int]] = [
         (before, np.float32, width),
         (cell, np.float64, width),
         (inputs, np.float64, 4 * width),
     ]
-    made = [(hidden, np.float32, width), (after, np.float64, width)]
+    made: list[tuple[str, type[np.generic], int]] = [
+        (hidden, np.float32, width),
+        (after, np.float64, width),
+    ]
     made.append((part.add("Identity", hidden), np.float32, width))
     return part.body(
         [part.value(name, dtype, ["batch", size]) for name, dtype, size in given],
