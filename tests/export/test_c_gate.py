@@ -82,6 +82,13 @@ def test_labels_and_scores_are_those_of_the_integer_engine(make, kind, bits, giv
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bits", [8, 4])
+def test_kernels_of_this_very_machine_give_the_same_numbers(make, kind, bits):
+    """Some multiply bytes, others pairs of them: what the compiler chooses changes nothing."""
+    make(kind, bits=bits, preset="robust").checked(("-O3", "-march=native"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_texts_lead_to_the_same_numbers(make, kind):
     parity = make(kind, text=True, name="reader").checked((*STRICT, "-O1"))
     assert (parity.documents, parity.texts) == (25, 25)

@@ -71,22 +71,35 @@ static void ck_read_word(uint32_t id, int16_t *inputs) {
   for (; k < CK_INPUT_COLUMNS; k++) inputs[k] = 0;
 }
 
-/* A row of weights, which count from -CK_GATE_ZERO, times both vectors. */
-static void ck_products(size_t row, const int16_t *inputs, const int16_t *hidden,
-                        int32_t *of_inputs, int32_t *of_hidden) {
+#define CK_BOTH_COLUMNS (CK_INPUT_COLUMNS + CK_HIDDEN_COLUMNS)
+
+/* Codes that meet weights. Machines that multiply bytes and add them up at once get bytes. */
+#if CK_CODES_FIT_BYTES && (defined(__AVX512VNNI__) || defined(__AVXVNNI__))
+typedef int8_t ck_code;
+#else
+typedef int16_t ck_code;
+#endif
+
+/* A row of weights, which count from -CK_GATE_ZERO, times inputs and hidden state, one behind the
+   other. Where both have one scale, of_hidden may be part of of_inputs. */
+static void ck_products(size_t row, const ck_code *both, int32_t *of_inputs, int32_t *of_hidden) {
   int32_t a = 0, b = 0;
   size_t k;
 #if CK_GATE_NIBBLES /* the low half of a byte meets the input, the high half the hidden state */
   const uint8_t *weights = ck_gate_weights + row * CK_INPUT_COLUMNS;
+  const ck_code *hidden = both + CK_INPUT_COLUMNS;
   for (k = 0; k < CK_INPUT_COLUMNS; k++) {
-    a += (weights[k] & 15) * inputs[k];
+    a += (weights[k] & 15) * both[k];
     b += (weights[k] >> 4) * hidden[k];
   }
 #else
-  const uint8_t *weights = ck_gate_weights + row * (CK_INPUT_COLUMNS + CK_HIDDEN_COLUMNS);
-  for (k = 0; k < CK_INPUT_COLUMNS; k++) a += weights[k] * inputs[k];
-  weights += CK_INPUT_COLUMNS;
-  for (k = 0; k < CK_HIDDEN_COLUMNS; k++) b += weights[k] * hidden[k];
+  const uint8_t *weights = ck_gate_weights + row * CK_BOTH_COLUMNS;
+#if CK_ONE_SCALE
+  for (k = 0; k < CK_BOTH_COLUMNS; k++) a += weights[k] * both[k];
+#else
+  for (k = 0; k < CK_INPUT_COLUMNS; k++) a += weights[k] * both[k];
+  for (; k < CK_BOTH_COLUMNS; k++) b += weights[k] * both[k];
+#endif
 #endif
   *of_inputs = a;
   *of_hidden = b;
@@ -101,7 +114,7 @@ static int32_t ck_sum(const int16_t *values, size_t count) {
 
 /* The codes of one gate's nonlinearity for all units; zeros: CK_GATE_ZERO times the sums of both
    vectors. */
-static void ck_gate_codes(unsigned gate, const int16_t *inputs, const ck_state *state,
+static void ck_gate_codes(unsigned gate, uint32_t step, const ck_code *both,
                           const int32_t zeros[2], int16_t *codes) {
   const ck_gate *how = &ck_gates[gate];
   size_t j;
@@ -110,7 +123,7 @@ static void ck_gate_codes(unsigned gate, const int16_t *inputs, const ck_state *
     const size_t scale = CK_ROW_SCALES ? row : gate;
     int32_t a, b, code;
     int64_t sum;
-    ck_products(row, inputs, state->hidden, &a, &b);
+    ck_products(row, both, &a, &b);
     a += ck_gate_bias[row] - zeros[0];
     b -= zeros[1];
 #if CK_ONE_SCALE /* for inputs and hidden states */
@@ -120,14 +133,16 @@ static void ck_gate_codes(unsigned gate, const int16_t *inputs, const ck_state *
 #endif
     code = ck_clamped(ck_rescaled(sum, how->shift), how->low, how->high);
     codes[j] = how->codes[code - how->low];
-    CK_SHOW(state->steps, CK_AT_SUM + gate, j, code);
-    CK_SHOW(state->steps, CK_AT_GATE + gate, j, codes[j]);
+    CK_SHOW(step, CK_AT_SUM + gate, j, code);
+    CK_SHOW(step, CK_AT_GATE + gate, j, codes[j]);
   }
+  (void)step;
 }
 
 /* Read a word: the cell and the hidden state move on. */
 static void ck_step(ck_state *state, uint32_t id) {
   int16_t inputs[CK_INPUT_COLUMNS], gates[4][CK_HIDDEN];
+  ck_code both[CK_BOTH_COLUMNS];
   int32_t zeros[2];
   unsigned gate;
   size_t j;
@@ -135,8 +150,10 @@ static void ck_step(ck_state *state, uint32_t id) {
   zeros[0] = CK_GATE_ZERO * ck_sum(inputs, CK_INPUT_COLUMNS);
   zeros[1] = CK_GATE_ZERO * ck_sum(state->hidden, CK_HIDDEN_COLUMNS);
   for (j = 0; j < CK_EMBEDDING; j++) CK_SHOW(state->steps, CK_AT_INPUT, j, inputs[j]);
+  for (j = 0; j < CK_INPUT_COLUMNS; j++) both[j] = (ck_code)inputs[j];
+  for (; j < CK_BOTH_COLUMNS; j++) both[j] = (ck_code)state->hidden[j - CK_INPUT_COLUMNS];
   for (gate = 0; gate < 4; gate++) {
-    ck_gate_codes(gate, inputs, state, zeros, gates[gate]);
+    ck_gate_codes(gate, state->steps, both, zeros, gates[gate]);
   }
   for (j = 0; j < CK_HIDDEN; j++) {
     const int32_t kept = ck_requantized(gates[1][j] * state->cell[j], &ck_kept);

@@ -64,6 +64,7 @@ def lstm_constants(network: QuantClassifier, lstm: IntegerLSTM, codes: Whole) ->
         "GATE_ZERO": zero,
         "ROW_SCALES": int(per_row),
         "ONE_SCALE": int(one_scale),
+        "CODES_FIT_BYTES": int(_fit_bytes(lstm, codes)),
     }
     return "\n\n".join(
         [
@@ -99,6 +100,15 @@ def _bias(network: QuantClassifier) -> Whole:
             for g, scale in zip(COLUMNS, scales, strict=True)
         ]
     )
+
+
+def _fit_bytes(lstm: IntegerLSTM, codes: Whole) -> bool:
+    """Whether all that meets the gates' weights is within -128 .. 127."""
+    lowest, highest = (
+        min(int(codes.min()), lstm.output.low),
+        max(int(codes.max()), lstm.output.high),
+    )
+    return lowest >= -BYTE_ZERO and highest < BYTE_ZERO
 
 
 def _in_nibbles(read: Whole, recurrent: Whole) -> bool:
