@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from calibkit.corpora.vocabulary import Vocabulary
 from calibkit.engine.integer import IntegerClassifier, IntegerDecoder, IntegerLSTM
@@ -81,6 +82,15 @@ class Tested:
     def accuracy(self) -> float:
         """The share of documents that arithmetic integer labels as they are."""
         return float((self.predicted == self.labels).mean())
+
+
+Whole = NDArray[np.int64]
+
+
+def whole(values: Tensor) -> Whole:
+    """Return a tensor of whole numbers as numpy's int64."""
+    found: Whole = values.detach().numpy().astype(np.int64)
+    return found
 
 
 Facts = Mapping[str, object]

@@ -20,7 +20,8 @@ RESULT_BELOW = 1 << 31
 """A rescaled value stays below this before it is clamped: it fits 32 bits."""
 
 _MULTIPLIER_BITS = 31
-_LARGEST_RATIO = 512.0
+LARGEST_RATIO = 512.0
+"""A larger ratio counts as this one: either sends all codes but 0 to the end of a grid."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Requantizer:
         A ratio above 512 counts as 512: either one sends every value but 0 to the end of a grid.
         Raises BadInput where a product could overflow, naming the site.
         """
-        found = Multipliers.of(min(ratio, _LARGEST_RATIO), site)
+        found = Multipliers.of(min(ratio, LARGEST_RATIO), site)
         multiplier = int(found.values)
         check(largest * multiplier, found.shift, site)
         return cls(multiplier, found.shift, low, high)

@@ -147,13 +147,21 @@ class IntegerLSTM:
         return self.output.codes(states)
 
 
+def input_codes(network: QuantClassifier, site: dict[str, Grid]) -> Tensor:
+    """Return the codes (words, columns) int64 that the gates read of every word.
+
+    site: the grids by site, see `grids`.
+    """
+    rows = codes = quantized_weight(network, "embedding")
+    for name in network.input_sites:
+        codes = site[name].codes(rows)
+        rows = codes.to(torch.float32) * site[name].scale
+    return codes
+
+
 def _input_sums(network: QuantClassifier, site: dict[str, Grid], read: list[Weight]) -> Tensor:
     """Return every word's input sums and biases: int32 (words, 4 hidden)."""
-    rows = quantized_weight(network, "embedding")
-    for name in network.input_sites:
-        grid = site[name]
-        codes = grid.codes(rows)
-        rows = codes.to(torch.float32) * grid.scale
+    grid, codes = site[network.input_sites[-1]], input_codes(network, site)
     matrix = WholeMatrix(
         torch.cat([one.codes for one in read]), largest=grid.largest, site="lstm.weight_*"
     )

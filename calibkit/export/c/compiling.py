@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.errors import BadInput
-from calibkit.export.c.source import part, renamed
+from calibkit.export.c.literals import part
+from calibkit.export.c.source import renamed
 
 FLAGS = ("-O3",)
 _COMPILERS = ("cc", "gcc", "clang")

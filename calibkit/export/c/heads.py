@@ -6,8 +6,9 @@ import numpy as np
 
 from calibkit.engine.integer import IntegerClassifier, IntegerDecoder
 from calibkit.engine.integer.powers import log_table, power_table
-from calibkit.export.c.literals import Whole, array, defines, stream, whole, width_of
+from calibkit.export.c.literals import array, defines, stream, width_of
 from calibkit.export.c.recurrent import BYTE_ZERO, NIBBLE_ZERO, fits_nibbles
+from calibkit.export.network import Whole, whole
 
 
 def classifier_constants(head: IntegerClassifier) -> str:

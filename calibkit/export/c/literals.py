@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.resources import files
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
 
-Whole = NDArray[np.int64]
+from calibkit.export.network import Whole
 
 _PER_LINE = 24
 _OVERHANG = 5
 """Bytes behind a stream: a number is read with those that follow its first."""
 
 
-def whole(values: Tensor) -> Whole:
-    """Return a tensor of whole numbers as numpy's int64."""
-    found: Whole = values.detach().numpy().astype(np.int64)
-    return found
+def part(file: str) -> str:
+    """Return a C file of this package."""
+    return (files("calibkit.export.c") / file).read_text(encoding="utf-8")
 
 
 def defines(numbers: Mapping[str, int | str]) -> str:

@@ -16,8 +16,8 @@ from calibkit.engine.integer.powers import ONE
 from calibkit.engine.integer.scores import LN2, log_softmax
 from calibkit.errors import BadInput, Infeasible
 from calibkit.export.c.compiling import FLAGS, Compiler, built, find_compiler, object_bytes
-from calibkit.export.c.trace import trace, traced_sites
 from calibkit.export.network import Frozen, Tested
+from calibkit.export.trace import trace, traced_sites
 
 
 @dataclass(frozen=True)

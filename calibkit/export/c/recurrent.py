@@ -9,7 +9,8 @@ from calibkit.engine.integer import IntegerLSTM
 from calibkit.engine.integer.fixed_point import Requantizer
 from calibkit.engine.integer.grids import bias_codes, grids, weight
 from calibkit.engine.mirror import COLUMNS
-from calibkit.export.c.literals import Whole, array, defines, whole
+from calibkit.export.c.literals import array, defines
+from calibkit.export.network import Whole, whole
 from calibkit.quantize.networks import QuantClassifier, gate_modules
 
 LANES = 8

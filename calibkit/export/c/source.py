@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 
@@ -14,7 +13,7 @@ from calibkit.engine.integer.powers import ONE
 from calibkit.engine.integer.scores import LN2
 from calibkit.errors import BadInput
 from calibkit.export.c.heads import classifier_constants, decoder_constants
-from calibkit.export.c.literals import defines, quoted
+from calibkit.export.c.literals import defines, part, quoted
 from calibkit.export.c.recurrent import gate_columns, lstm_constants
 from calibkit.export.c.text import TextPart, text_part
 from calibkit.export.c.words import read_words
@@ -100,11 +99,6 @@ def renamed(source: str, name: str) -> str:
     found = re.sub(r"\bck_", f"{name}_", source)
     found = re.sub(r"\bCK_", f"{name.upper()}_", found)
     return re.sub(r'"ck\.([ch])"', rf'"{name}.\1"', found)
-
-
-def part(file: str) -> str:
-    """Return a C file of this package."""
-    return (files("calibkit.export.c") / file).read_text(encoding="utf-8")
 
 
 def _header(frozen: Frozen, tokens: TextPart | None) -> str:

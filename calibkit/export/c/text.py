@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from importlib.resources import files
 from string import Template
 from typing import NamedTuple
 
+import numpy as np
+
 from calibkit.corpora.vocabulary import BOS, EOS, UNK, Vocabulary
 from calibkit.errors import BadInput
+from calibkit.export.c.literals import array, part
 from calibkit.export.c.text_unicode import Edges, Unicode
 from calibkit.export.c.text_words import BLOCK, PackedWords
 
 MOST_ID_BITS = 25
 """Ids of more bits do not fit into the four bytes that one is read from."""
-PER_LINE = 16
-_BREAK = ",\n    "
 
 
 class TextPart(NamedTuple):
@@ -43,14 +43,10 @@ def text_part(vocabulary: Vocabulary, most_tokens: int) -> TextPart:
             f" {1 << MOST_ID_BITS:,} at most"
         )
     return TextPart(
-        Template(_file("text.h")).substitute(most_ids=most_tokens + 2),
+        Template(part("text.h")).substitute(most_ids=most_tokens + 2),
         "\n\n".join([*_words(vocabulary), *_unicode()]) + "\n",
-        _file("text.c"),
+        part("text.c"),
     )
-
-
-def _file(name: str) -> str:
-    return (files("calibkit.export.c") / name).read_text(encoding="utf-8")
 
 
 def _words(vocabulary: Vocabulary) -> Iterable[str]:
@@ -102,7 +98,4 @@ def _unicode() -> Iterable[str]:
 
 
 def _array(kind: str, name: str, values: Iterable[int]) -> str:
-    """Return the definition of an array of unsigned integers that only this source sees."""
-    listed = [f"{value}u" for value in values]
-    lines = [", ".join(listed[i : i + PER_LINE]) for i in range(0, len(listed), PER_LINE)]
-    return f"static const {kind} ck_text_{name}[] = {{\n    {_BREAK.join(lines)}}};"
+    return array(kind, f"text_{name}", np.fromiter(values, dtype=np.int64))

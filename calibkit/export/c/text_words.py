@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibkit.corpora.vocabulary import SPECIALS, UNK, Vocabulary
+from calibkit.export.c.literals import stream
 
 BLOCK = 16
 """So many words are read one after the other; the first of each block is written out."""
 LEAST_WORD = 4
 """No buffer for a word is smaller: one character fits."""
-_READ_AHEAD = 3
-"""A number is read from four bytes, the last of which may be behind the last one that it needs."""
 _NIBBLE = 15
 """A count from here on has a number of its own behind the byte."""
 
@@ -53,10 +52,11 @@ class PackedWords:
             packed += _entry(before, word)
             before = word
         id_bits = (len(vocabulary) - 1).bit_length()
+        ids, _ = stream([(np.array([[number for _, number in found]]), id_bits)])
         return cls(
             bytes(packed),
             tuple(starts),
-            _bits([number for _, number in found], id_bits),
+            ids.astype(np.uint8).tobytes(),
             id_bits,
             len(found),
             max(LEAST_WORD, *(len(word) for word, _ in found)),
@@ -72,13 +72,6 @@ def _reachable(vocabulary: Vocabulary) -> Iterable[tuple[bytes, int]]:
             continue
         if word:
             yield word, number
-
-
-def _bits(numbers: list[int], width: int) -> bytes:
-    """Return numbers one behind the other at so many bits each, and what is read beyond them."""
-    places = np.array(numbers, dtype=np.int64)[:, None] >> np.arange(width) & 1
-    packed = np.packbits(places.astype(np.uint8), bitorder="little")
-    return packed.tobytes() + bytes(_READ_AHEAD)
 
 
 def _entry(before: bytes, word: bytes) -> bytes:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from calibkit.engine.integer.fixed_point import Multipliers, rescaled
+from calibkit.engine.integer.fixed_point import LARGEST_RATIO, Multipliers, rescaled
 from calibkit.engine.integer.grids import grids, weight
-from calibkit.export.c.literals import Whole, array, defines, stream, whole, width_of
-from calibkit.quantize.networks import QuantClassifier, quantized_weight
+from calibkit.engine.integer.lstm import input_codes
+from calibkit.export.c.literals import array, defines, stream, width_of
+from calibkit.export.network import Whole, whole
+from calibkit.quantize.networks import QuantClassifier
 
-_LARGEST_RATIO = 512.0
 _SCALE_BYTES = 4
 
 
@@ -66,24 +66,13 @@ class Words:
         return "\n\n".join([defines(numbers), *found])
 
 
-def input_codes(network: QuantClassifier) -> Tensor:
-    """Return the codes (words, columns) int64 that the LSTM reads of every word."""
-    site = grids(network)
-    rows = quantized_weight(network, "embedding")
-    codes = rows
-    for name in network.input_sites:
-        codes = site[name].codes(rows)
-        rows = codes.to(torch.float32) * site[name].scale
-    return codes
-
-
 def read_words(network: QuantClassifier) -> tuple[Words, Whole]:
     """Return what to store of a network's words, and their input codes (words, columns).
 
     The codes themselves, numbered by how many different ones there are; or, where that is
     smaller and gives the very same codes, the embedding's weights with a scale a word.
     """
-    codes = whole(input_codes(network))
+    codes = whole(input_codes(network, grids(network)))
     different, symbols = np.unique(codes, return_inverse=True)
     symbols = symbols.reshape(codes.shape).astype(np.int64)
     found = Words(symbols, width_of(symbols), different)
@@ -100,7 +89,7 @@ def _by_scales(network: QuantClassifier, codes: Whole) -> Words | None:
     for grid, before in zip(then, (first, *then), strict=False):
         table = grid.codes(table.to(torch.float32) * before.scale)
     layer = weight(network, "embedding")
-    ratios = np.minimum(layer.steps / first.step, _LARGEST_RATIO)
+    ratios = np.minimum(layer.steps / first.step, LARGEST_RATIO)
     scales = Multipliers.of(ratios, "input")
     weights = whole(layer.codes)
     low = int(weights.min())

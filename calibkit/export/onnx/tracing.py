@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibkit.export.c.trace import trace, traced_sites
 from calibkit.export.network import Frozen
 from calibkit.export.onnx.documents import IDS, LENGTHS
 from calibkit.export.onnx.heads import HEAD_INPUT
@@ -25,6 +24,7 @@ from calibkit.export.onnx.recurrence import (
 )
 from calibkit.export.onnx.running import session
 from calibkit.export.onnx.words import WORDS
+from calibkit.export.trace import trace, traced_sites
 
 _INSIDE = (ACCUMULATORS, *GATES, CELL, SQUASHED_CELL)
 _OUTSIDE = (WORDS, HIDDEN, HEAD_INPUT)

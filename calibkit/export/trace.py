@@ -11,11 +11,10 @@ from torch import Tensor
 
 from calibkit.engine.integer import IntegerClassifier
 from calibkit.engine.integer.fixed_point import rescaled
-from calibkit.engine.integer.lstm import SQUASHED
+from calibkit.engine.integer.grids import grids
+from calibkit.engine.integer.lstm import SQUASHED, input_codes
 from calibkit.engine.mirror import COLUMNS
-from calibkit.export.c.literals import Whole, whole
-from calibkit.export.c.words import input_codes
-from calibkit.export.network import Frozen
+from calibkit.export.network import Frozen, Whole, whole
 
 
 def traced_sites(frozen: Frozen) -> tuple[str, ...]:
@@ -42,7 +41,7 @@ def trace(frozen: Frozen, ids: NDArray[np.int32]) -> Iterator[tuple[int, int, Wh
     generative = frozen.kind == "generative"
     known = torch.from_numpy(ids.astype(np.int64))
     steps = len(known) - 1 if generative else len(known)
-    inputs = whole(input_codes(frozen.network)[known])
+    inputs = whole(input_codes(frozen.network, grids(frozen.network))[known])
     sums = torch.zeros((1, frozen.lstm.width), dtype=torch.int64)
     hidden, cell = torch.zeros_like(sums), torch.zeros_like(sums)
     for step in range(steps):
