@@ -9,26 +9,27 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calibkit.bench.deploy_artefacts import Artefact, Padded, artefacts
-from calibkit.bench.rows import Target
+from calibkit.bench.deploy_artefacts import Artefact, artefacts
+from calibkit.bench.deploy_memory import Padded
+from calibkit.bench.targets import DEPLOYED
 from calibkit.bench.timing import Spread, Stages, Work, ratios, take_turns
 from calibkit.curate.seen_by_model import one_thread
-from calibkit.export.cell import Cell, read_cell
-from calibkit.export.onnx.running import padded
+from calibkit.export.cell import Cell, evenly, read_cell
+from calibkit.export.onnx.documents import IDS, LENGTHS
+from calibkit.export.onnx.running import BATCH, batches_by_length, padded
 from calibkit.ragged import Ragged
 from calibkit.store.connection import Store
 from calibkit.store.fragments import merge, write_fragment
 from calibkit.store.presence import in_use
 from calibkit.sweep.provenance import command_line, host, versions
+from calibkit.sweep.rows import now
 
-BATCH = 64
 TABLE = "deployment_measurements"
 
 Tell = Callable[[str], None]
@@ -46,13 +47,6 @@ class Sizes:
 FULL = Sizes(documents=1_000, timed=128, repetitions=5)
 QUICK = Sizes(documents=64, timed=16, repetitions=2)
 
-_LATENCY = Target("latency_ratio_1", 1.0, at_most=True)
-TARGETS: dict[tuple[str, str, int], tuple[Target, ...]] = {
-    ("discriminative", "c", 4): (Target("size_ratio", 0.16, at_most=True), _LATENCY),
-    ("discriminative", "c", 8): (Target("size_ratio", 0.27, at_most=True), _LATENCY),
-}
-"""(kind of model, artefact, bits) -> what its row should reach."""
-
 
 def measure(
     store: Store, names: Sequence[str], sizes: Sizes, *, quick: bool, tell: Tell
@@ -64,7 +58,7 @@ def measure(
     `read_cell` raises, before anything is measured where an id is wrong; MissingExtra without onnx
     and onnxruntime.
     """
-    cells = [read_cell(store, name, tell=tell) for name in names]
+    cells = [read_cell(store, name, tell=tell, most=sizes.documents) for name in names]
     bench_id = f"b1-{uuid.uuid4().hex[:16]}"
     found: list[dict[str, Any]] = []
     for cell in cells:
@@ -80,16 +74,14 @@ def _measured(
     cell: Cell, made: Sequence[Artefact], sizes: Sizes, tell: Tell
 ) -> Iterator[dict[str, Any]]:
     tokens, labels = cell.tested.tokens, cell.tested.labels
-    some = _spread(len(tokens), sizes.documents)
     answers = {}
     for one in made:
-        tell(f"{one.name} labels {len(some):,} documents")
-        answers[one.name] = _scores(one, tokens.take(some), len(cell.frozen.labels))
+        tell(f"{one.name} labels {len(tokens):,} documents")
+        answers[one.name] = _scores(one, tokens, len(cell.frozen.labels))
     timed = tokens.take(_by_length(tokens, sizes.timed))
     tell(f"{len(made)} artefacts take turns over {len(timed):,} documents")
     seconds = {size: _times(made, timed, size, sizes.repetitions) for size in (1, BATCH)}
     floats = made[0].name
-    truth = labels[some]
     for one in made:
         scores = answers[one.name]
         predicted = scores.argmax(axis=1)
@@ -99,9 +91,9 @@ def _measured(
             "of_cell": one.of_cell,
             "model_id": cell.origin.model_id,
             "test_id": cell.origin.test.id,
-            "documents": len(some),
-            "accuracy": float((predicted == truth).mean()),
-            "nll": float(-scores[np.arange(len(truth)), truth].mean()),
+            "documents": len(labels),
+            "accuracy": float((predicted == labels).mean()),
+            "nll": float(-scores[np.arange(len(labels)), labels].mean()),
             "agreement": float((predicted == answers[floats].argmax(axis=1)).mean()),
             "size_bytes": one.size,
             "peak_mb": one.peak(_batches(timed, BATCH)),
@@ -117,15 +109,13 @@ def _measured(
                 f"latency_ratio_{size}_high": ratio.high,
             }
         row |= {"made_with": one.made_with, "versions": versions(), "host": host()}
-        row |= {"command": command_line(), "measured_at": datetime.now(UTC).replace(tzinfo=None)}
+        row |= {"command": command_line(), "measured_at": now()}
         yield row
 
 
 def _scores(one: Artefact, tokens: Ragged, labels: int) -> NDArray[np.float64]:
     found = np.empty((len(tokens), labels))
-    order = np.argsort(-tokens.lengths, kind="stable")
-    for start in range(0, len(order), BATCH):
-        rows = order[start : start + BATCH]
+    for rows in batches_by_length(tokens, BATCH):
         found[rows] = one.answer(_padded(tokens, rows))
     return found
 
@@ -149,24 +139,18 @@ def _times(
 
 
 def _batches(tokens: Ragged, batch: int) -> list[Padded]:
-    order = np.argsort(-tokens.lengths, kind="stable")
-    return [_padded(tokens, order[at : at + batch]) for at in range(0, len(order), batch)]
+    return [_padded(tokens, rows) for rows in batches_by_length(tokens, batch)]
 
 
 def _padded(tokens: Ragged, rows: NDArray[np.intp]) -> Padded:
     given = padded(tokens, rows)
-    return given["ids"], given["lengths"]
-
-
-def _spread(count: int, most: int) -> NDArray[np.intp]:
-    """Return the places of at most so many documents, evenly over all."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
+    return given[IDS], given[LENGTHS]
 
 
 def _by_length(tokens: Ragged, most: int) -> NDArray[np.intp]:
     """Return at most so many documents, evenly over the lengths that there are."""
     order = np.argsort(tokens.lengths, kind="stable")
-    return order[_spread(len(order), most)]
+    return order[evenly(len(order), most)]
 
 
 def _record(store: Store, bench_id: str, cell: Cell, rows: list[dict[str, Any]]) -> None:
@@ -187,6 +171,6 @@ def _with_ratios(
             known = row[name] is not None and first[name] is not None
             ratio = row[name] / first[name] if known else None
             full[f"{name.partition('_')[0]}_ratio"] = ratio
-        wanted = TARGETS.get((cell.frozen.kind, row["artefact"], bits), ())
+        wanted = DEPLOYED.get((cell.frozen.kind, row["artefact"], bits), ())
         told = [one.text(full[one.name]) for one in wanted if not quick]
         yield {**full, "targets": told}

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calibkit.bench.deploy_memory import peak_of_onnx, peak_of_program, peak_of_torch
+from calibkit.bench.deploy_memory import Padded, peak_of_onnx, peak_of_program, peak_of_torch
 from calibkit.engine.integer import IntegerClassifier
 from calibkit.engine.integer.powers import ONE
 from calibkit.engine.integer.scores import LN2, log_softmax
@@ -29,9 +29,6 @@ from calibkit.export.onnx.network import export_onnx
 from calibkit.export.onnx.packages import required_runtime
 from calibkit.export.onnx.running import session
 from calibkit.export.peers import Peer, onnx_dynamic, onnx_float, torch_dynamic
-
-Padded = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Token ids (batch, length), padded with 0, and lengths (batch,)."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from calibkit.errors import BadInput
 from calibkit.export.c.compiling import FLAGS, Compiler, built
 
 Padded = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Token ids (batch, length), padded with 0, and lengths (batch,)."""
 
 LOOK_SECONDS = 0.02
 

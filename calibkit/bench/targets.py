@@ -37,6 +37,14 @@ TARGETS: dict[tuple[str, str], tuple[Target, ...]] = {
 }
 """(what, engine) -> targets."""
 
+_LATENCY = Target("latency_ratio_1", 1.0, at_most=True)
+
+DEPLOYED: dict[tuple[str, str, int], tuple[Target, ...]] = {
+    ("discriminative", "c", 4): (Target("size_ratio", 0.16, at_most=True), _LATENCY),
+    ("discriminative", "c", 8): (Target("size_ratio", 0.27, at_most=True), _LATENCY),
+}
+"""(kind of model, artefact, bits) -> what its row of `bench deploy` should reach."""
+
 
 def targets_of(what: str, engine: str, *, quick: bool) -> Sequence[Target]:
     """Return a row's targets; quick runs have none, their sizes are not what the targets mean."""

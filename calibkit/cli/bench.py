@@ -165,7 +165,7 @@ def _deploy(
         quickly = "\nquick sizes: no target applies" if quick else ""
         output.table(deploy_table(found), below=f"\n{said}{quickly}\n")
     else:
-        output.table(Table.of([row | {"versions": dict(row["versions"])} for row in found]))
+        output.table(Table.of(found))
 
 
 def _select(

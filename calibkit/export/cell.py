@@ -38,10 +38,11 @@ class Cell:
     stored: Mapping[str, Any]
 
 
-def read_cell(store: Store, name: str, *, tell: Tell) -> Cell:
+def read_cell(store: Store, name: str, *, tell: Tell, most: int | None = None) -> Cell:
     """Return a cell by the start of its id: quantized anew, and evaluated in arithmetic integer.
 
-    tell: is told what is being done. Raises BadInput for an id that no cell has, a scheme that has
+    tell: is told what is being done; most: at most so many test documents are kept and evaluated,
+    evenly over all of them. Raises BadInput for an id that no cell has, a scheme that has
     no integers (dynamic) and scales that do not go together; StoreDamaged where the weights, the
     documents or the stored predictions are not those of this network; Infeasible for another
     harness.
@@ -62,11 +63,19 @@ def read_cell(store: Store, name: str, *, tell: Tell) -> Cell:
         tokens = frozen.encode(parts.tested.texts)
         labels = parts.tested.label_ids.astype(np.int64)
         _hold_against(origin, frozen, tokens, labels, predicted)
+        kept = evenly(len(tokens), len(tokens) if most is None else most)
+        texts = tuple(parts.tested.texts[row] for row in kept)
+        tokens, labels = tokens.take(kept), labels[kept]
         tell(f"evaluating {len(labels):,} test documents in whole numbers")
         kernels = kernels_by("auto", frozen.network, tokens, arithmetic="integer")
         found = evaluate(frozen.network, tokens, labels, kernels=kernels)
-    tested = Tested(tuple(parts.tested.texts), tokens, labels, found.scores, found.predicted)
+    tested = Tested(texts, tokens, labels, found.scores, found.predicted)
     return Cell(origin, frozen, tested, stored)
+
+
+def evenly(count: int, most: int) -> NDArray[np.intp]:
+    """Return the places of at most so many of a number of things, evenly over all of them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
 
 
 def _frozen(origin: CellOrigin, parts: Ingredients) -> Frozen:
