@@ -1,4 +1,4 @@
-"""Networks and documents made by hand, as exports to C, compiled in several ways."""
+"""Exports to C, compiled in several ways and held against their networks."""
 
 from __future__ import annotations
 
@@ -10,42 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from calibkit.corpora.vocabulary import SPECIALS, Vocabulary
-from calibkit.engine.calibrate import calibrate
-from calibkit.engine.choice import kernels_by
-from calibkit.engine.plain import evaluate
 from calibkit.export.c.parity import CParity, check_c
 from calibkit.export.c.source import export_c
 from calibkit.export.network import Frozen, Tested
-from calibkit.quantize.schemes import SchemeSettings, resolve
-from calibkit.ragged import Ragged
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror")
 SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-LONGEST = 20
-
-
-def frozen_network(
-    model: Any, documents: Ragged, *, bits: int, site_bits: Any = None, **given: Any
-) -> Frozen:
-    scheme = resolve(SchemeSettings(bits=site_bits, **given), bits=bits)
-    network = calibrate(model.kind, model.arrays, documents, scheme).network
-    words = [f"w{number}" for number in range(4, model.config["vocabulary"])]
-    labels = tuple(f"label {number}" for number in range(model.config["labels"]))
-    return Frozen(network, model.arrays, scheme, Vocabulary((*SPECIALS, *words)), labels, LONGEST)
-
-
-def answered(frozen: Frozen, tokens: Ragged) -> Tested:
-    """The documents with the scores of arithmetic integer."""
-    labels = np.zeros(len(tokens), dtype=np.int64)
-    kernels = kernels_by("auto", frozen.network, tokens, arithmetic="integer")
-    found = evaluate(frozen.network, tokens, labels, kernels=kernels)
-    documents = (tokens[row] for row in range(len(tokens)))
-    texts = [" ".join(frozen.vocabulary.decode(ids[1:-1])) for ids in documents]
-    return Tested(tuple(texts), tokens, labels, found.scores, found.predicted)
 
 
 @dataclass(frozen=True)

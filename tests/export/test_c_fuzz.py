@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from c_network import SANITIZED, STRICT, compiler, frozen_network
+from c_network import SANITIZED, STRICT, compiler
 from c_text import LETTERS
+from made_network import frozen_network
 
 from calibkit.corpora.vocabulary import SPECIALS, Vocabulary
 from calibkit.export.c.source import export_c

@@ -7,16 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from c_network import (
-    LONGEST,
-    SANITIZED,
-    STRICT,
-    answered,
-    compiler,
-    exported,
-    frozen_network,
-    needs,
-)
+from c_network import SANITIZED, STRICT, compiler, exported, needs
+from made_network import LONGEST, answered, frozen_network
 
 from calibkit.engine.integer.decoder import BLOCK, LEAST_TOTAL
 from calibkit.errors import Infeasible
@@ -26,32 +18,6 @@ KINDS = ("discriminative", "generative")
 MIXED = {"preset": "robust-mixed"}
 WIDE = {"symmetric": False, "separate_io": True}
 OWN = {"separate_io": True, "weights": "per-channel"}
-
-
-@pytest.fixture(scope="module")
-def frozen(make_model, make_documents):
-    """Networks and answered documents, each made once."""
-    known = {}
-
-    def made(kind, *, bits=4, shape=None, **given):
-        key = repr((kind, bits, shape, given))
-        if key not in known:
-            model = make_model(kind, **(shape or {}))
-            documents = make_documents(25, vocabulary=model.config["vocabulary"])
-            network = frozen_network(model, documents, bits=bits, **given)
-            known[key] = network, answered(network, documents)
-        return known[key]
-
-    return made
-
-
-@pytest.fixture
-def make(frozen, tmp_path):
-    def made(kind, *, text=False, name="ck", **given):
-        network, tested = frozen(kind, **given)
-        return exported(tmp_path, network, tested, name=name, text=text)
-
-    return made
 
 
 # -------------------------------------------------------------------------------------- parity

@@ -1,4 +1,4 @@
-"""Exports to C give the integer engine's numbers, or say where they begin to differ."""
+"""What exports to C refuse, and what documents and words at the limits become in them."""
 
 import ctypes
 import subprocess
@@ -6,66 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from c_network import (
-    LONGEST,
-    STRICT,
-    answered,
-    compiler,
-    exported,
-    frozen_network,
-)
+from c_network import compiler
+from made_network import LONGEST, answered, frozen_network
 
+from calibkit.engine.integer.grids import grids
+from calibkit.engine.integer.lstm import input_codes
 from calibkit.errors import BadInput
 from calibkit.export.c.compiling import find_compiler
 from calibkit.export.c.source import export_c
-from calibkit.export.c.words import input_codes, read_words
+from calibkit.export.c.words import read_words
 from calibkit.ragged import Ragged
 
 KINDS = ("discriminative", "generative")
-MIXED = {"preset": "robust-mixed"}
-WIDE = {"symmetric": False, "separate_io": True}
 OWN = {"separate_io": True, "weights": "per-channel"}
-
-
-@pytest.fixture(scope="module")
-def frozen(make_model, make_documents):
-    """Networks and answered documents, each made once."""
-    known = {}
-
-    def made(kind, *, bits=4, shape=None, **given):
-        key = repr((kind, bits, shape, given))
-        if key not in known:
-            model = make_model(kind, **(shape or {}))
-            documents = make_documents(25, vocabulary=model.config["vocabulary"])
-            network = frozen_network(model, documents, bits=bits, **given)
-            known[key] = network, answered(network, documents)
-        return known[key]
-
-    return made
-
-
-@pytest.fixture
-def make(frozen, tmp_path):
-    def made(kind, *, text=False, name="ck", **given):
-        network, tested = frozen(kind, **given)
-        return exported(tmp_path, network, tested, name=name, text=text)
-
-    return made
-
-
-# -------------------------------------------------------------------------------------- parity
-
-
-@pytest.mark.parametrize(("bits", "given"), [(4, {})])
-@pytest.mark.parametrize("kind", KINDS)
-def test_labels_and_scores_are_those_of_the_integer_engine(make, kind, bits, given):
-    if kind == "generative" and "separate_io" in given:
-        given = {**given, "separate_hv": True}
-    found = make(kind, bits=bits, **given)
-    assert len(np.unique(found.tested.scores[:, 0])) > 5
-    parity = found.checked((*STRICT, "-O1"))
-    assert (parity.documents, parity.texts) == (25, 0)
-    assert parity.object_bytes > len(found.frozen.vocabulary) * bits
 
 
 # ------------------------------------------------------------------------------------- refusals
@@ -155,6 +108,6 @@ def test_words_take_as_many_bits_as_their_codes(make_model, wrapped, bits, given
     frozen = frozen_network(model, wrapped, bits=bits, **given)
     words, codes = read_words(frozen.network)
     assert np.array_equal(words.decoded(), codes)
-    assert np.array_equal(codes, input_codes(frozen.network).numpy())
+    assert np.array_equal(codes, input_codes(frozen.network, grids(frozen.network)).numpy())
     assert words.bits == width and (words.scales is not None) == scaled
     assert words.size == 300 * (40 * width // 8 + 4 * scaled)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from onnx_network import answered, quantized
+from made_network import answered, frozen_network
 
 from calibkit.errors import BadInput, Infeasible
 from calibkit.export.onnx import MODEL, check_onnx, export_onnx
@@ -15,7 +15,9 @@ pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
 @pytest.fixture(scope="module", params=["discriminative", "generative"])
 def exported(request, tmp_path_factory, make_model, make_documents):
     documents = make_documents(60, longest=18)
-    frozen = quantized(make_model(request.param, hidden=20), documents, bits=6, separate_io=True)
+    frozen = frozen_network(
+        make_model(request.param, hidden=20), documents, bits=6, separate_io=True
+    )
     folder = tmp_path_factory.mktemp("gate")
     export_onnx(frozen, folder)
     return folder, frozen, answered(frozen, documents)
@@ -68,7 +70,7 @@ def test_a_wrong_last_layer_is_named(exported, tmp_path):
 
 def test_scores_that_are_off_are_refused_where_labels_agree(make_model, make_documents, tmp_path):
     documents = make_documents(30)
-    frozen = quantized(make_model("generative"), documents, bits=8)
+    frozen = frozen_network(make_model("generative"), documents, bits=8)
     export_onnx(frozen, tmp_path)
     graph = onnx.load(tmp_path / MODEL)
     prior = next(one for one in graph.graph.initializer if one.name == "log_prior")

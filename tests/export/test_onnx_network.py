@@ -6,7 +6,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from onnx_network import answered, every, operators, quantized, stored
+from made_network import answered, every, frozen_network
+from onnx_network import operators, stored
 
 from calibkit.corpora.vocabulary import UNK
 from calibkit.errors import BadInput, Infeasible, MissingExtra
@@ -36,7 +37,7 @@ def small(make_model, wrapped):
 
     @cache
     def made(kind, bits):
-        frozen = quantized(make_model(kind), wrapped, bits=bits)
+        frozen = frozen_network(make_model(kind), wrapped, bits=bits)
         return frozen, answered(frozen, wrapped)
 
     return made
@@ -48,7 +49,7 @@ def test_answers_and_codes_are_those_of_the_integer_engine(
     tmp_path, make_model, make_documents, kind, scheme
 ):
     documents = make_documents(40, longest=18)
-    frozen = quantized(make_model(kind, hidden=20), documents, **scheme)
+    frozen = frozen_network(make_model(kind, hidden=20), documents, **scheme)
     file = export_onnx(frozen, tmp_path)
     assert file.path == tmp_path / MODEL and file.size == file.path.stat().st_size
     tested = answered(frozen, documents)
@@ -103,7 +104,7 @@ def test_strange_documents_are_answered_as_documented(tmp_path, small, kind):
 def test_labels_that_are_far_apart_do_not_underflow(tmp_path, make_model, make_documents):
     documents, model = make_documents(20), make_model("generative")
     model.arrays["label_embedding.weight"] *= 60
-    frozen = quantized(model, documents, bits=8)
+    frozen = frozen_network(model, documents, bits=8)
     export_onnx(frozen, tmp_path)
     graph = onnx.load(tmp_path / MODEL).graph
     assert "ReduceLogSumExp" in {name for _, name in operators(graph)}
@@ -168,7 +169,9 @@ def test_the_same_network_is_the_same_file(tmp_path, small):
 
 
 def test_two_bits_and_unknown_opsets_are_refused(tmp_path, make_model, wrapped):
-    frozen = quantized(make_model("discriminative"), wrapped, bits=8, site_bits={"classifier": 2})
+    frozen = frozen_network(
+        make_model("discriminative"), wrapped, bits=8, site_bits={"classifier": 2}
+    )
     with pytest.raises(Infeasible, match=r"^classifier: weights of 2 bits .* a cell of 3 to 8"):
         export_onnx(frozen, tmp_path)
     with pytest.raises(BadInput, match=r"^opset 24: graphs are written in opset 18 to 23"):
