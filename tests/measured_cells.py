@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tiny_models import TINY
 
 from calibkit.corpora.ingest import ingest
 from calibkit.recipe import load_recipe
 from calibkit.store.connection import Store
 from calibkit.sweep.run import run
 
-SMALL = {"epochs": 3, "hidden": 12, "embedding": 12, "min_count": 1}
-SMALL |= {"batch": 8, "learning_rate": 0.02}
 RECIPE: dict[str, Any] = {
     "calibkit": 1,
     "name": "cells",
     "corpus": {"name": "made"},
-    "models": {"generative": dict(SMALL), "discriminative": dict(SMALL)},
+    "models": {"generative": dict(TINY), "discriminative": dict(TINY)},
     "policies": {"random": {"use": "random"}},
     "grid": {
         "model": ["generative", "discriminative"],

@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from readme_page import SETUP, Step, command_lines, read_blocks, steps_of
 
 pytestmark = pytest.mark.timeout(3600)  # whoever comes first waits for all commands of the page
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-SETUP = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && "
-EXECUTED = ("sh", "sql", "yaml", "python", "toml")
 TABLE = re.compile(
     r"<!-- quickstart table: .*? -->\n(.*?)<!-- end of the quickstart table -->", re.S
 )
@@ -38,68 +37,6 @@ LABELS = {
     "Business": ["shares", "profit", "market", "oil", "bank", "merger", "dollar", "quarter"],
     "Sci/Tech": ["software", "chip", "probe", "virus", "internet", "browser", "space", "gene"],
 }
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: its language, its first line in the README, its text."""
-
-    language: str
-    line: int
-    text: str
-
-    @property
-    def file(self) -> str | None:
-        """The file name in its first line, if it says one."""
-        found = re.match(r"# ([\w.-]+\.(?:yaml|py|toml))\n", self.text)
-        return found[1] if found else None
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to execute, and what came of it."""
-
-    line: int
-    language: str
-    source: str
-
-
-def read_blocks(page: str) -> list[Block]:
-    blocks, lines, start = [], page.splitlines(), None
-    for number, line in enumerate(lines, start=1):
-        if not line.lstrip().startswith("```"):
-            continue
-        if start is None:
-            start = number
-        else:
-            language = lines[start - 1].strip().removeprefix("```")
-            blocks.append(Block(language, start + 1, "\n".join(lines[start : number - 1]) + "\n"))
-            start = None
-    assert start is None, f"README.md:{start}: the block never ends"
-    return blocks
-
-
-def command_lines(text: str) -> list[str]:
-    """Return the command lines of an sh block; a backslash at the end continues a line."""
-    return [line for line in text.replace("\\\n", "").splitlines() if line.strip()]
-
-
-def statements(text: str) -> list[str]:
-    assert "--" not in text, "comments in sql blocks are not understood here"
-    return [one.strip() for one in text.split(";") if one.strip()]
-
-
-def steps_of(blocks: list[Block]) -> list[Step]:
-    steps = []
-    for block in blocks:
-        if block.language == "sh":
-            commands = command_lines(block.text)
-            steps += [Step(block.line, "sh", one) for one in commands if not one.startswith(SETUP)]
-        elif block.language == "sql":
-            steps += [Step(block.line, "sql", one) for one in statements(block.text)]
-        elif block.language == "python" and block.file is None:
-            steps.append(Step(block.line, "python", block.text))
-    return steps
 
 
 BLOCKS = read_blocks(README)
@@ -288,7 +225,8 @@ def test_files_are_written_where_the_page_says(results, workplace):
 def test_every_block_is_of_a_kind_that_is_executed_or_plain_output():
     for block in BLOCKS:
         place = f"README.md:{block.line}"
-        assert block.language in (*EXECUTED, "text"), f"{place}: language {block.language!r}"
+        known = ("sh", "sql", "yaml", "python", "toml", "text")
+        assert block.language in known, f"{place}: language {block.language!r}"
         if block.language in ("yaml", "toml"):
             assert block.file, f"{place}: the first line must name the file"
         if block.language == "text":

@@ -13,18 +13,18 @@ import pytest
 import yaml
 from click.testing import Result
 from made_streams import WHEN, Trajectory, make_streams, trajectories
+from tiny_models import TINY
 
 from calibkit.store import Store, insert
 from calibkit.sweep.executors import Limits
 
 Run = Callable[..., Result]
 
-TINY = {"epochs": 3, "hidden": 12, "embedding": 12, "min_count": 1, "batch": 8}
 RECIPE: dict[str, Any] = {
     "calibkit": 1,
     "name": "stream-made",
     "corpus": {"name": "made"},
-    "models": {"discriminative": TINY | {"learning_rate": 0.02}},
+    "models": {"discriminative": dict(TINY)},
     "policies": {"start": {"use": "random"}},
     "quantize": {"preset": "robust"},
     "stream": {

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tiny_models import TINY
 from watchers import Watched
 
 from calibkit.corpora.ingest import ingest
@@ -18,8 +19,6 @@ from calibkit.recipe.load_stream import load_stream_recipe
 from calibkit.store.connection import Store
 from calibkit.stream.run import StreamReport, run_stream
 
-TINY = {"epochs": 3, "hidden": 12, "embedding": 12, "min_count": 1}
-TINY |= {"batch": 8, "learning_rate": 0.02}
 STREAM: dict[str, Any] = {
     "calibkit": 1,
     "name": "tiny-stream",

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tiny_models import TINY
 from watchers import Watched
 
 from calibkit.corpora.ingest import ingest
@@ -25,8 +26,6 @@ from calibkit.recipe.recipe import Recipe
 from calibkit.store.connection import Store
 from calibkit.sweep.run import RunReport, run
 
-TINY = {"epochs": 3, "hidden": 12, "embedding": 12, "min_count": 1}
-TINY |= {"batch": 8, "learning_rate": 0.02}
 BASE: dict[str, Any] = {
     "calibkit": 1,
     "name": "tiny",
