@@ -93,7 +93,8 @@ def make_streams(
         "stream_phases": [
             dict(stream_id=f"v1-{version}", phase=phase, name=name, batches=batches,
                  noise_kind="keyboard" if name == "typos" else "none",
-                 noise=0.1 if name == "typos" else 0.0, documents=16)
+                 noise=0.1 if name == "typos" else 0.0, documents=16,
+                 labels='{"World": 1, "Sports": 3}' if name == "typos" else None)
             for phase, (name, batches) in enumerate(phases)
         ],
         "stream_trajectories": [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -289,12 +290,19 @@ def _phases(study: StreamStudy) -> Markup:
         [
             row["name"], row["batches"], row["documents"], row["corpus"] or NOTHING,
             f"{row['noise_kind']} {row['noise']:g}" if row["noise"] else "none",
-            row["labels"] or "as they come",
+            _mix(row["labels"]),
             NOTHING if row["columns"] in (None, "{}") else row["columns"],
         ]
         for row in study.rows("phases")
     ]  # fmt: skip
     return table("The phases of the stream", columns, rows, study.sql("phases"))
+
+
+def _mix(weights: str | None) -> str:
+    """Return the shares of labels, whose weights the store has as JSON."""
+    mix: dict[str, float] = json.loads(weights or "{}")
+    shares = [f"{label} {percent(one / sum(mix.values()))} %" for label, one in mix.items()]
+    return ", ".join(shares) or "as they come"
 
 
 def _phases_said(study: StreamStudy) -> str:
