@@ -44,10 +44,10 @@ def gc(
 ) -> None:
     """Show, or delete, files that nothing needs.
 
-    That is: leftovers of killed processes (of backups too, wherever they were to go) and tensors
-    that no key refers to, both older than an hour, and artefacts of no corpus, subset or float
-    model in the store. What a stored cell needs never goes: after it, evaluating a complete recipe
-    measures nothing, and every cell can be verified.
+    That is: leftovers of killed processes (of backups and exports too, wherever they were to go)
+    and tensors that no key refers to, both older than an hour, and artefacts of no corpus, subset
+    or float model in the store. What a stored cell needs never goes: after it, evaluating a
+    complete recipe measures nothing, and every cell can be verified.
 
     Nothing is removed without --delete, and nothing while a sweep is at work in the store. A table
     sums up by kind and reason; other formats have a row per file.

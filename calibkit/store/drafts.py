@@ -1,6 +1,6 @@
-"""Backups in the making: where their drafts stand, so that those of killed ones can be removed.
+"""Backups and exports in the making: where drafts stand, so that those of killed ones can go.
 
-A backup may go to any folder. While it is being made, a note in ``FILE.d/drafts`` says where, and a
+Both may go to any folder. While one is being made, a note in ``FILE.d/drafts`` says where, and a
 lock beside the note, which ends with the process, says that it is still being made.
 """
 
@@ -34,7 +34,7 @@ def drafted(store: Store, target: Path) -> Iterator[Path]:
     draft = target.with_name(draft_name(target))
     note = _folder(store) / f"{socket.gethostname()}.{os.getpid()}.{next(_counter)}.json"
     lock = FileLock(note.with_suffix(".lock"))
-    with disk_told(f"note the backup in {note.parent}"):
+    with disk_told(f"note the draft in {note.parent}"):
         note.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     try:
@@ -49,7 +49,7 @@ def drafted(store: Store, target: Path) -> Iterator[Path]:
 
 
 def abandoned(store: Store) -> list[Path]:
-    """Return what killed backups left of their drafts, and the notes that say so, notes last."""
+    """Return what killed processes left of their drafts, and the notes that say so, notes last."""
     found = []
     for note in sorted(_folder(store).glob("[!.]*.json")):
         mark = FileLock(note.with_suffix(".lock"))

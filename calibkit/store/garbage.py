@@ -56,7 +56,7 @@ def leftovers(store: Store) -> Iterator[Waste]:
             yield _waste("leftover", path, "DuckDB spilled this in a process that was killed")
     for path in abandoned(store):
         if is_old(path):
-            yield _waste("leftover", path, "a backup was killed while it was made")
+            yield _waste("leftover", path, "a backup or an export was killed while it was made")
     fresh = store.folder / "fresh.duckdb"
     for path in (fresh, wal_of(fresh)):
         if path.exists() and is_old(path):
