@@ -13,14 +13,14 @@ from calibkit.export.c.literals import array, defines
 from calibkit.export.network import Whole, whole
 from calibkit.quantize.networks import QuantClassifier, gate_modules
 
-LANES = 8
-"""Rows are filled up to whole vectors of so many columns."""
+NIBBLE_LANES, BYTE_LANES = 16, 8
+"""Rows are filled up to whole vectors of so many columns. Rows of nibbles are as many bytes as they
+have columns; two rows of bytes stand one behind the other."""
 NIBBLE_ZERO, BYTE_ZERO = 8, 128
 
 
-def filled(columns: int) -> int:
-    """Return the number of columns that a row of so many has in memory."""
-    return -(-columns // LANES) * LANES
+def _filled(columns: int, lanes: int) -> int:
+    return -(-columns // lanes) * lanes
 
 
 def fits_nibbles(codes: Whole) -> bool:
@@ -31,10 +31,11 @@ def fits_nibbles(codes: Whole) -> bool:
 def gate_columns(network: QuantClassifier) -> tuple[int, int]:
     """Return how many columns the input's and the hidden state's vectors have in memory."""
     read, recurrent = _matrices(network)
-    of_input, of_hidden = filled(read.shape[1]), filled(recurrent.shape[1])
+    of_input, of_hidden = read.shape[1], recurrent.shape[1]
     if _in_nibbles(read, recurrent):  # both stand in the same bytes
-        of_input = of_hidden = max(of_input, of_hidden)
-    return of_input, of_hidden
+        both = _filled(max(of_input, of_hidden), NIBBLE_LANES)
+        return both, both
+    return _filled(of_input, BYTE_LANES), _filled(of_hidden, BYTE_LANES)
 
 
 def lstm_constants(network: QuantClassifier, lstm: IntegerLSTM, codes: Whole) -> str:
