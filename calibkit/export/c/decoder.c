@@ -56,32 +56,51 @@ static uint32_t ck_below(uint32_t word, uint32_t label) {
   return ck_bits(row, CK_TOP_BITS + label * CK_BELOW_BITS, CK_BELOW_BITS);
 }
 
-/* A word's weights, which count from -CK_DECODER_ZERO. */
+/* Codes of the hidden state as they meet weights, each half of nibbles filled up with zeros. */
+#if CK_BYTES && CK_SEEN_FIT_BYTES
+typedef int8_t ck_seen;
+#else
+typedef int16_t ck_seen;
+#endif
+#define CK_SEEN_COLUMNS (CK_DECODER_READ * (CK_DECODER_NIBBLES + 1u))
+
+static void ck_see(const int16_t *codes, ck_seen *seen) {
+  size_t k;
+  for (k = 0; k < CK_SEEN_COLUMNS; k++) seen[k] = 0;
+  for (k = 0; k < CK_DECODER_BYTES; k++) seen[k] = (ck_seen)codes[k];
+  for (; k < CK_HIDDEN; k++) seen[CK_DECODER_READ + k - CK_DECODER_BYTES] = (ck_seen)codes[k];
+}
+
+/* A word's weights, which count from -CK_DECODER_ZERO. Whole vectors are read: what lies behind
+   the last weight is of other words, and meets zeros. */
 static void ck_decoder_row(uint32_t word, uint8_t *row) {
   const uint8_t *from = ck_decoder_weights + (size_t)word * CK_DECODER_BYTES;
   size_t k;
 #if CK_DECODER_NIBBLES
-  for (k = 0; k < CK_DECODER_BYTES; k++) row[k] = from[k] & 15;
-  for (k = 0; k + CK_DECODER_BYTES < CK_HIDDEN; k++) row[CK_DECODER_BYTES + k] = from[k] >> 4;
+  for (k = 0; k < CK_DECODER_READ; k++) row[k] = from[k] & 15;
+  for (k = 0; k < CK_DECODER_READ; k++) row[CK_DECODER_READ + k] = from[k] >> 4;
 #else
-  for (k = 0; k < CK_HIDDEN; k++) row[k] = from[k];
+  for (k = 0; k < CK_DECODER_READ; k++) row[k] = from[k];
 #endif
-  for (k = CK_HIDDEN; k < CK_HIDDEN_COLUMNS; k++) row[k] = 0;
+}
+
+static int32_t ck_row_sum(const uint8_t *row, const ck_seen *codes) {
+  int32_t sum = 0;
+  size_t k;
+  CK_WHOLE_VECTORS for (k = 0; k < CK_SEEN_COLUMNS; k++) sum += row[k] * codes[k];
+  return sum;
 }
 
 /* What h adds to a word's logit; zero: CK_DECODER_ZERO times the sum of its codes. */
-static int32_t ck_logit(uint32_t word, const uint8_t *row, const int16_t *codes, int32_t zero) {
-  int32_t sum = 0;
-  size_t k;
-  for (k = 0; k < CK_HIDDEN_COLUMNS; k++) sum += row[k] * codes[k];
-  sum -= zero;
-  return (int32_t)ck_rescaled((int64_t)sum * ck_word_units[CK_UNITS > 1 ? word : 0], CK_UNIT_SHIFT);
+static int32_t ck_logit(uint32_t word, int32_t sum, int32_t zero) {
+  const int64_t unit = ck_word_units[CK_UNITS > 1 ? word : 0];
+  return (int32_t)ck_rescaled((sum - zero) * unit, CK_UNIT_SHIFT);
 }
 
 /* log2 of a label's sum over the vocabulary, relative to its own peak: where it is far below that
    of other labels. */
-static int64_t ck_own_mass(const int16_t *codes, int32_t zero, uint32_t label) {
-  uint8_t row[CK_HIDDEN_COLUMNS];
+static int64_t ck_own_mass(const ck_seen *codes, int32_t zero, uint32_t label) {
+  uint8_t row[CK_SEEN_COLUMNS];
   int32_t top = INT32_MIN, peak = 0;
   int64_t sum = 0;
   uint32_t word;
@@ -90,7 +109,8 @@ static int64_t ck_own_mass(const int16_t *codes, int32_t zero, uint32_t label) {
     for (word = 0; word < CK_WORDS; word++) {
       int32_t logit;
       ck_decoder_row(word, row);
-      logit = ck_logit(word, row, codes, zero) + ck_top(word) - (int32_t)ck_below(word, label);
+      logit = ck_logit(word, ck_row_sum(row, codes), zero);
+      logit += ck_top(word) - (int32_t)ck_below(word, label);
       if (pass) {
         sum += ck_power((uint32_t)(peak * CK_ONE_BIT - logit));
       } else if (logit > top) {
@@ -105,14 +125,27 @@ static int64_t ck_own_mass(const int16_t *codes, int32_t zero, uint32_t label) {
 typedef struct {
   int32_t zero[CK_GROUP], peak[CK_GROUP];
   uint64_t total[CK_GROUP][CK_LABELS];
-  uint32_t powers[CK_GROUP][CK_BLOCK];
+  ck_seen codes[CK_GROUP][CK_SEEN_COLUMNS];
+  int32_t logits[CK_GROUP][CK_BLOCK]; /* and then powers of two below the peak, as uint32_t */
+  int32_t tops[CK_BLOCK];
   uint32_t factors[CK_BLOCK];
 } ck_sums;
+
+/* From sums of a block to logits; return the largest. */
+static int32_t ck_block_logits(ck_sums *sums, size_t token, uint32_t start, uint32_t words) {
+  int32_t *logits = sums->logits[token], top = INT32_MIN;
+  uint32_t word;
+  for (word = 0; word < words; word++) {
+    logits[word] = ck_logit(start + word, logits[word], sums->zero[token]) + sums->tops[word];
+    top = logits[word] > top ? logits[word] : top;
+  }
+  return top;
+}
 
 /* From logits of a block to powers of two below the peak, which rises with the largest logit. */
 static void ck_block_powers(ck_sums *sums, size_t token, int32_t top, uint32_t words) {
   const int32_t bits = ck_whole_bits(top);
-  uint32_t *powers = sums->powers[token], from, word, label;
+  uint32_t *powers = (uint32_t *)sums->logits[token], from, word, label;
   if (bits > sums->peak[token]) {
     const int32_t rise = bits - sums->peak[token];
     for (label = 0; label < CK_LABELS; label++) sums->total[token][label] >>= rise < 63 ? rise : 63;
@@ -124,30 +157,25 @@ static void ck_block_powers(ck_sums *sums, size_t token, int32_t top, uint32_t w
 
 /* Add a block of words to the sums of all tokens and labels. */
 static void ck_add_block(const ck_state *state, ck_sums *sums, uint32_t start, uint32_t words) {
-  uint8_t row[CK_HIDDEN_COLUMNS];
-  int32_t tops[CK_GROUP];
+  uint8_t row[CK_SEEN_COLUMNS];
   uint32_t word, label;
   size_t token;
-  for (token = 0; token < state->waiting; token++) tops[token] = INT32_MIN;
   for (word = 0; word < words; word++) {
-    const int32_t top = ck_top(start + word);
+    sums->tops[word] = ck_top(start + word);
     ck_decoder_row(start + word, row);
     for (token = 0; token < state->waiting; token++) {
-      const int32_t logit =
-          ck_logit(start + word, row, state->codes[token], sums->zero[token]) + top;
-      sums->powers[token][word] = (uint32_t)logit;
-      if (logit > tops[token]) tops[token] = logit;
+      sums->logits[token][word] = ck_row_sum(row, sums->codes[token]);
     }
   }
   for (token = 0; token < state->waiting; token++) {
-    ck_block_powers(sums, token, tops[token], words);
+    ck_block_powers(sums, token, ck_block_logits(sums, token, start, words), words);
   }
   for (label = 0; label < CK_LABELS; label++) {
     for (word = 0; word < words; word++) {
       sums->factors[word] = (ck_power(ck_below(start + word, label)) + 16u) >> 5;
     }
     for (token = 0; token < state->waiting; token++) {
-      const uint32_t *powers = sums->powers[token];
+      const uint32_t *powers = (const uint32_t *)sums->logits[token];
       uint64_t found = 0;
       for (word = 0; word < words; word++) found += (uint64_t)powers[word] * sums->factors[word];
       sums->total[token][label] += found >> 16;
@@ -158,11 +186,12 @@ static void ck_add_block(const ck_state *state, ck_sums *sums, uint32_t start, u
 /* Score the tokens that wait, and forget them. */
 static void ck_score_tokens(ck_state *state) {
   ck_sums sums;
-  uint8_t row[CK_HIDDEN_COLUMNS];
+  uint8_t row[CK_SEEN_COLUMNS];
   uint32_t start, label;
   size_t token;
   for (token = 0; token < state->waiting; token++) {
-    sums.zero[token] = CK_DECODER_ZERO * ck_sum(state->codes[token], CK_HIDDEN_COLUMNS);
+    ck_see(state->codes[token], sums.codes[token]);
+    sums.zero[token] = CK_DECODER_ZERO * ck_sum(state->codes[token], CK_HIDDEN);
     sums.peak[token] = -16384;
     for (label = 0; label < CK_LABELS; label++) sums.total[token][label] = 0;
   }
@@ -170,11 +199,11 @@ static void ck_score_tokens(ck_state *state) {
     ck_add_block(state, &sums, start, CK_WORDS - start < CK_BLOCK ? CK_WORDS - start : CK_BLOCK);
   }
   for (token = 0; token < state->waiting; token++) {
-    const int16_t *codes = state->codes[token];
+    const ck_seen *codes = sums.codes[token];
     const uint32_t target = state->targets[token];
     int32_t logit;
     ck_decoder_row(target, row);
-    logit = ck_logit(target, row, codes, sums.zero[token]) + ck_top(target);
+    logit = ck_logit(target, ck_row_sum(row, codes), sums.zero[token]) + ck_top(target);
     for (label = 0; label < CK_LABELS; label++) {
       const uint64_t total = sums.total[token][label];
       const int64_t mass =
@@ -198,7 +227,6 @@ static void ck_read(ck_state *state, uint32_t id) {
     codes[j] = ck_decoder_codes[state->hidden[j] - ck_shown.low];
     CK_SHOW(state->steps - 1, CK_AT_READ, j, codes[j]);
   }
-  for (; j < CK_HIDDEN_COLUMNS; j++) codes[j] = 0;
 }
 
 /* The word that follows what was read. */

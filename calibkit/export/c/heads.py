@@ -7,8 +7,11 @@ import numpy as np
 from calibkit.engine.integer import IntegerClassifier, IntegerDecoder
 from calibkit.engine.integer.powers import log_table, power_table
 from calibkit.export.c.literals import array, defines, stream, width_of
-from calibkit.export.c.recurrent import BYTE_ZERO, NIBBLE_ZERO, fits_nibbles
+from calibkit.export.c.recurrent import BYTE_ZERO, NIBBLE_ZERO, filled, fit_bytes, fits_nibbles
 from calibkit.export.network import Whole, whole
+
+LANES = 16
+"""The bytes of a decoder's weights are read in vectors of so many."""
 
 
 def classifier_constants(head: IntegerClassifier) -> str:
@@ -43,6 +46,8 @@ def decoder_constants(head: IntegerDecoder) -> str:
     nibbles = fits_nibbles(codes)
     zero = NIBBLE_ZERO if nibbles else BYTE_ZERO
     weights = _halves(codes + zero) if nibbles else codes + zero
+    read = filled(weights.shape[1], LANES)
+    overhang = np.zeros(read - weights.shape[1], dtype=np.int64)
     units = whole(head.units.values)
     if (units == units[0]).all():
         units = units[:1]
@@ -54,13 +59,15 @@ def decoder_constants(head: IntegerDecoder) -> str:
         "DECODER_NIBBLES": int(nibbles),
         "DECODER_ZERO": zero,
         "DECODER_BYTES": f"{weights.shape[1]}u",
+        "DECODER_READ": f"{read}u",
+        "SEEN_FIT_BYTES": int(fit_bytes(whole(head.read))),
         "UNITS": f"{len(units)}u",
         "UNIT_SHIFT": f"{head.units.shift}u",
     }
     return "\n\n".join(
         [
             defines(numbers),
-            array("uint8_t", "decoder_weights", weights),
+            array("uint8_t", "decoder_weights", np.concatenate([weights.ravel(), overhang])),
             array("int32_t", "word_units", units),
             array("uint8_t", "label_logits", logits),
             array("int64_t", "log_prior", whole(head.prior)),

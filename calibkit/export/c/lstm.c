@@ -73,19 +73,25 @@ static void ck_read_word(uint32_t id, int16_t *inputs) {
 
 #define CK_BOTH_COLUMNS (CK_INPUT_COLUMNS + CK_HIDDEN_COLUMNS)
 
-/* Codes that meet weights. Machines that multiply bytes and add them up at once get bytes. */
-#if CK_CODES_FIT_BYTES && (defined(__AVX512VNNI__) || defined(__AVXVNNI__))
-typedef int8_t ck_code;
+/* Machines that multiply bytes and add them up at once get bytes, from a compiler that sees it. */
+#if (defined(__AVX512VNNI__) || defined(__AVXVNNI__)) && !defined(__clang__)
+#define CK_BYTES 1
 #else
-typedef int16_t ck_code;
+#define CK_BYTES 0
 #endif
 
 /* clang measures a loop by its sums, which are wide, and leaves most of a vector empty. */
-#if defined(__clang__) && defined(__SSE2__) && !defined(__AVX512F__)
+#if defined(__clang__) && defined(__SSE2__)
 #pragma clang diagnostic ignored "-Wpass-failed" /* where vectors are switched off, as they may be */
 #define CK_WHOLE_VECTORS _Pragma("clang loop vectorize_width(16)")
 #else
 #define CK_WHOLE_VECTORS
+#endif
+
+#if CK_BYTES && CK_CODES_FIT_BYTES
+typedef int8_t ck_code; /* as it meets weights */
+#else
+typedef int16_t ck_code;
 #endif
 
 /* A row of weights, which count from -CK_GATE_ZERO, times inputs and hidden state, one behind the

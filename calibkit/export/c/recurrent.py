@@ -19,7 +19,8 @@ have columns; two rows of bytes stand one behind the other."""
 NIBBLE_ZERO, BYTE_ZERO = 8, 128
 
 
-def _filled(columns: int, lanes: int) -> int:
+def filled(columns: int, lanes: int) -> int:
+    """Return how many columns whole vectors have that take so many."""
     return -(-columns // lanes) * lanes
 
 
@@ -28,14 +29,19 @@ def fits_nibbles(codes: Whole) -> bool:
     return bool(codes.min() >= -NIBBLE_ZERO and codes.max() < NIBBLE_ZERO)
 
 
+def fit_bytes(*codes: Whole) -> bool:
+    """Say whether codes fit eight bits with a sign."""
+    return all(one.min() >= -BYTE_ZERO and one.max() < BYTE_ZERO for one in codes)
+
+
 def gate_columns(network: QuantClassifier) -> tuple[int, int]:
     """Return how many columns the input's and the hidden state's vectors have in memory."""
     read, recurrent = _matrices(network)
     of_input, of_hidden = read.shape[1], recurrent.shape[1]
     if _in_nibbles(read, recurrent):  # both stand in the same bytes
-        both = _filled(max(of_input, of_hidden), NIBBLE_LANES)
+        both = filled(max(of_input, of_hidden), NIBBLE_LANES)
         return both, both
-    return _filled(of_input, BYTE_LANES), _filled(of_hidden, BYTE_LANES)
+    return filled(of_input, BYTE_LANES), filled(of_hidden, BYTE_LANES)
 
 
 def lstm_constants(network: QuantClassifier, lstm: IntegerLSTM, codes: Whole) -> str:
@@ -66,7 +72,7 @@ def lstm_constants(network: QuantClassifier, lstm: IntegerLSTM, codes: Whole) ->
         "GATE_ZERO": zero,
         "ROW_SCALES": int(per_row),
         "ONE_SCALE": int(one_scale),
-        "CODES_FIT_BYTES": int(_fit_bytes(lstm, codes)),
+        "CODES_FIT_BYTES": int(fit_bytes(codes, np.array([lstm.output.low, lstm.output.high]))),
     }
     return "\n\n".join(
         [
@@ -102,15 +108,6 @@ def _bias(network: QuantClassifier) -> Whole:
             for g, scale in zip(COLUMNS, scales, strict=True)
         ]
     )
-
-
-def _fit_bytes(lstm: IntegerLSTM, codes: Whole) -> bool:
-    """Whether all that meets the gates' weights is within -128 .. 127."""
-    lowest, highest = (
-        min(int(codes.min()), lstm.output.low),
-        max(int(codes.max()), lstm.output.high),
-    )
-    return lowest >= -BYTE_ZERO and highest < BYTE_ZERO
 
 
 def _in_nibbles(read: Whole, recurrent: Whole) -> bool:

@@ -32,7 +32,7 @@ _SUMS = """  int32_t sums[CK_HIDDEN]; /* of hidden states */
 } ck_state;"""
 _WAITING = """  uint32_t waiting; /* words that are not scored yet, and what follows each */
   uint32_t targets[CK_GROUP];
-  int16_t codes[CK_GROUP][CK_HIDDEN_COLUMNS];
+  int16_t codes[CK_GROUP][CK_HIDDEN];
   int64_t scores[CK_LABELS];
 } ck_state;"""
 _GROUP = """
@@ -45,8 +45,8 @@ _GROUP = """
 _LOGITS = """ * A score is log p(label | text), but for what all labels have in common, in nats
  * times 2^CK_SCORE_BITS; ck_nats makes a number of nats of it."""
 _JOINT = """ * A score is log2 p(text, label) times 65536; ck_nats makes a number of nats of it.
- * Words are scored CK_GROUP at a time, which takes about CK_GROUP * (3072 + 8 * CK_LABELS) + 4096
- * bytes of the stack."""
+ * Words are scored CK_GROUP at a time, which takes about CK_GROUP * (3072 + 3 * CK_HIDDEN + 8 *
+ * CK_LABELS) + 8192 bytes of the stack."""
 
 _NATS = """/* A score in nats; not used by any of the others. */
 static inline double ck_nats(int64_t score) { return (double)score * CK_NAT; }"""
