@@ -21,8 +21,8 @@ from calibkit.bench.targets import DEPLOYED
 from calibkit.bench.timing import Spread, Stages, Work, ratios, take_turns
 from calibkit.curate.seen_by_model import one_thread
 from calibkit.export.cell import Cell, evenly, read_cell
-from calibkit.export.onnx.documents import IDS, LENGTHS
-from calibkit.export.onnx.running import BATCH, batches_by_length, padded
+from calibkit.onnx.documents import IDS, LENGTHS
+from calibkit.onnx.running import BATCH, batches_by_length, padded
 from calibkit.ragged import Ragged
 from calibkit.store.connection import Store
 from calibkit.store.fragments import merge, write_fragment

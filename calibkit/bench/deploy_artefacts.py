@@ -24,11 +24,11 @@ from calibkit.export.c.compiling import FLAGS, Compiler, find_compiler, object_b
 from calibkit.export.c.source import export_c
 from calibkit.export.classifier import NAME
 from calibkit.export.network import Frozen
-from calibkit.export.onnx.documents import IDS, LENGTHS
 from calibkit.export.onnx.network import export_onnx
-from calibkit.export.onnx.packages import required_runtime
-from calibkit.export.onnx.running import session
 from calibkit.export.peers import Peer, onnx_dynamic, onnx_float, torch_dynamic
+from calibkit.onnx.documents import IDS, LENGTHS
+from calibkit.onnx.packages import required_runtime
+from calibkit.onnx.running import session
 
 
 @dataclass(frozen=True)

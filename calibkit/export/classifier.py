@@ -86,7 +86,7 @@ def _options(kind: str, *, text: bool, opset: int | None) -> dict[str, Any]:
             raise BadInput(f"--opset {opset}: C has no operator sets; it is for --to onnx")
         find_compiler()
         return {"text": text}
-    from calibkit.export.onnx.packages import (
+    from calibkit.onnx.packages import (
         OPSET,
         checked_opset,
         required_onnx,

@@ -13,10 +13,7 @@ All three score a generative model in the factored form, one decoder run for all
 from __future__ import annotations
 
 import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +24,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from calibkit.errors import Infeasible
-from calibkit.export.onnx.decoder import SPREAD
-from calibkit.export.onnx.documents import IDS, LENGTHS
-from calibkit.export.onnx.float_model import label_logits, write_float_onnx
-from calibkit.export.onnx.packages import required_onnx, required_runtime
-from calibkit.export.onnx.running import BATCH, batches_by_length, padded, session
 from calibkit.models.networks import pooled
+from calibkit.onnx.decoder import SPREAD
+from calibkit.onnx.documents import IDS, LENGTHS
+from calibkit.onnx.float_model import label_logits, write_float_onnx
+from calibkit.onnx.quantized import quantize_dynamically, quiet
+from calibkit.onnx.running import BATCH, batches_by_length, padded, session
 from calibkit.quantize.networks import Arrays
 from calibkit.ragged import Ragged
 
@@ -73,16 +70,8 @@ def onnx_float(kind: str, arrays: Arrays, folder: Path) -> Peer:
 
 def onnx_dynamic(kind: str, arrays: Arrays, folder: Path) -> Peer:
     """Return ONNX Runtime's dynamic quantization of the float model, as `onnx_float` does."""
-    required_onnx()
-    required_runtime()
-    with _quiet():
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-
-        source = write_float_onnx(kind, arrays, folder / "float.onnx")
-        target = folder / "dynamic.onnx"
-        # the decoder's product stands in the body of a Loop
-        options = {"EnableSubgraph": True}
-        quantize_dynamic(source, target, weight_type=QuantType.QInt8, extra_options=options)
+    source, target = write_float_onnx(kind, arrays, folder / "float.onnx"), folder / "dynamic.onnx"
+    quantize_dynamically(source, target)
     return _of_file("onnx-dynamic", target)
 
 
@@ -100,13 +89,13 @@ def torch_dynamic(kind: str, arrays: Arrays) -> Peer:
         ) from error
     network = _Network(kind, arrays).eval()
     quantize: Any = quantize_dynamic
-    with _quiet(), torch.inference_mode():
+    with quiet(), torch.inference_mode():
         quantized = quantize(network, {nn.LSTM, nn.Linear}, dtype=torch.qint8)
         file = io.BytesIO()
         torch.save(quantized.state_dict(), file)
 
     def answer(ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
-        with _quiet(), torch.inference_mode():
+        with quiet(), torch.inference_mode():
             scores: Tensor = quantized(torch.from_numpy(ids), torch.from_numpy(lengths))
             return scores.numpy()
 
@@ -184,16 +173,3 @@ class _Network(nn.Module):
 
 def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what the tools say of their own future from a user who can do nothing about it."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

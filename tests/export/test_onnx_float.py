@@ -7,9 +7,9 @@ from onnx_network import operators
 
 from calibkit.errors import BadInput
 from calibkit.export.onnx import OPSETS, write_float_onnx
-from calibkit.export.onnx.running import answers, session
 from calibkit.models.networks import Discriminative, Generative
 from calibkit.models.scoring import score
+from calibkit.onnx.running import answers, session
 
 onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
 pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")

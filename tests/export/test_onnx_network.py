@@ -12,10 +12,10 @@ from onnx_network import operators, stored
 from calibkit.corpora.vocabulary import UNK
 from calibkit.errors import BadInput, Infeasible, MissingExtra
 from calibkit.export.onnx import MODEL, OPSETS, check_onnx, export_onnx
-from calibkit.export.onnx.documents import IDS, LENGTHS
-from calibkit.export.onnx.graph import packed_nibbles
-from calibkit.export.onnx.running import padded, session
 from calibkit.export.onnx.tracing import first_difference
+from calibkit.onnx.documents import IDS, LENGTHS
+from calibkit.onnx.graph import packed_nibbles
+from calibkit.onnx.running import padded, session
 
 onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
 pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")

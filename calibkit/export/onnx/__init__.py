@@ -4,10 +4,10 @@ Standard operators alone (domain ai.onnx), dynamic batch and length. Texts becom
 of the graph, by the tokenizer and the vocabulary that the file carries as metadata.
 """
 
-from calibkit.export.onnx.float_model import write_float_onnx
 from calibkit.export.onnx.network import MODEL, OnnxFile, export_onnx
-from calibkit.export.onnx.packages import OPSET, OPSETS
 from calibkit.export.onnx.parity import OnnxParity, check_onnx
+from calibkit.onnx.float_model import write_float_onnx
+from calibkit.onnx.packages import OPSET, OPSETS
 
 __all__ = [
     "MODEL",

@@ -8,10 +8,10 @@ from calibkit.engine.integer import IntegerClassifier, IntegerDecoder
 from calibkit.engine.integer.powers import ONE
 from calibkit.engine.integer.scores import LN2
 from calibkit.export.network import Frozen
-from calibkit.export.onnx.decoder import LabelLogits, add_decoder
-from calibkit.export.onnx.documents import LABEL, SCORES, Read, positions
-from calibkit.export.onnx.graph import Graph
 from calibkit.export.onnx.recurrence import add_product
+from calibkit.onnx.decoder import LabelLogits, add_decoder
+from calibkit.onnx.documents import LABEL, SCORES, Read, positions
+from calibkit.onnx.graph import Graph
 
 _NATS = LN2 / ONE
 """What a unit of the integer decoder's logits is worth."""

@@ -10,11 +10,11 @@ from typing import Any
 from calibkit.corpora.vocabulary import BOS, EOS, PAD, UNK
 from calibkit.errors import Infeasible
 from calibkit.export.network import Facts, Frozen
-from calibkit.export.onnx.documents import inputs, outputs, read
-from calibkit.export.onnx.graph import Graph, stored_width
 from calibkit.export.onnx.heads import add_head
-from calibkit.export.onnx.packages import OPSET, PACKED_FROM, checked_opset
 from calibkit.export.onnx.recurrence import add_recurrence
+from calibkit.onnx.documents import inputs, outputs, read
+from calibkit.onnx.graph import Graph, stored_width
+from calibkit.onnx.packages import OPSET, PACKED_FROM, checked_opset
 from calibkit.quantize.sites import WEIGHT_SITES
 
 MODEL = "classifier.onnx"

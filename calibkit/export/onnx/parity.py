@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from calibkit.errors import Infeasible
 from calibkit.export.network import Frozen, Tested
 from calibkit.export.onnx.network import MODEL
-from calibkit.export.onnx.packages import required_runtime
-from calibkit.export.onnx.running import BATCH, answers, session
 from calibkit.export.onnx.tracing import first_difference
+from calibkit.onnx.packages import required_runtime
+from calibkit.onnx.running import BATCH, answers, session
 from calibkit.quantize.networks import linear_name
 
 LEAST_AGREEMENT = 0.999

@@ -22,9 +22,9 @@ from calibkit.engine.integer.grids import bias_codes, grids, weight
 from calibkit.engine.integer.lstm import SQUASHED, IntegerLSTM
 from calibkit.engine.mirror import COLUMNS
 from calibkit.export.network import Frozen
-from calibkit.export.onnx.documents import Read
-from calibkit.export.onnx.graph import Graph
 from calibkit.export.onnx.words import add_words
+from calibkit.onnx.documents import Read
+from calibkit.onnx.graph import Graph
 from calibkit.quantize.networks import gate_modules
 
 Doubles = NDArray[np.float64]

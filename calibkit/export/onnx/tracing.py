@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibkit.export.network import Frozen
-from calibkit.export.onnx.documents import IDS, LENGTHS
 from calibkit.export.onnx.heads import HEAD_INPUT
-from calibkit.export.onnx.packages import required_onnx
 from calibkit.export.onnx.recurrence import (
     ACCUMULATORS,
     CELL,
@@ -22,9 +20,11 @@ from calibkit.export.onnx.recurrence import (
     SQUASHED_CELL,
     Tables,
 )
-from calibkit.export.onnx.running import session
 from calibkit.export.onnx.words import WORDS
 from calibkit.export.trace import trace, traced_sites
+from calibkit.onnx.documents import IDS, LENGTHS
+from calibkit.onnx.packages import required_onnx
+from calibkit.onnx.running import session
 
 _INSIDE = (ACCUMULATORS, *GATES, CELL, SQUASHED_CELL)
 _OUTSIDE = (WORDS, HIDDEN, HEAD_INPUT)

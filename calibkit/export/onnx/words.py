@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from calibkit.engine.integer.grids import grids, weight
 from calibkit.export.network import Frozen
-from calibkit.export.onnx.documents import Read
-from calibkit.export.onnx.graph import Graph, stored_width
+from calibkit.onnx.documents import Read
+from calibkit.onnx.graph import Graph, stored_width
 from calibkit.quantize.networks import quantized_weight
 
 WORDS = "codes.input"

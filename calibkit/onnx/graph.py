@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibkit.export.onnx.packages import PACKED_FROM, required_onnx
+from calibkit.onnx.packages import PACKED_FROM, required_onnx
 
 Dimensions = Sequence[str | int]
 
@@ -44,18 +44,34 @@ class Graph:
         self.names.append(what)
         return f"{what}.{len(self.names)}"
 
-    def add(self, operator: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
-        """Add a node with one output; returns the output's name, which can be given."""
+    def add(
+        self,
+        operator: str,
+        *inputs: str,
+        name: str | None = None,
+        node: str | None = None,
+        **attributes: Any,
+    ) -> str:
+        """Add a node with one output; returns the output's name, which can be given.
+
+        node: a name of the node itself, by which tools that change graphs are told of it.
+        """
         outputs = (name or self.name(operator),)
-        return self.add_many(operator, *inputs, outputs=outputs, **attributes)[0]
+        return self.add_many(operator, *inputs, outputs=outputs, node=node, **attributes)[0]
 
     def add_many(
-        self, operator: str, *inputs: str, outputs: Sequence[str] | int, **attributes: Any
+        self,
+        operator: str,
+        *inputs: str,
+        outputs: Sequence[str] | int,
+        node: str | None = None,
+        **attributes: Any,
     ) -> tuple[str, ...]:
         """Add a node with several outputs, named or counted; returns their names."""
         if isinstance(outputs, int):
             outputs = [self.name(operator) for _ in range(outputs)]
-        self.nodes.append(self.onnx.helper.make_node(operator, inputs, outputs, **attributes))
+        made = self.onnx.helper.make_node(operator, inputs, outputs, name=node, **attributes)
+        self.nodes.append(made)
         return tuple(outputs)
 
     def cast(self, value: str, to: type[np.generic], *, name: str | None = None) -> str:

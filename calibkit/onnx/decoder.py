@@ -14,8 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibkit.export.onnx.documents import LABEL, SCORES, Read, positions
-from calibkit.export.onnx.graph import Graph
+from calibkit.onnx.documents import (
+    LABEL,
+    LINEAR,
+    LINEAR_INPUT,
+    LINEAR_OUTPUT,
+    SCORES,
+    TOKEN_SCORES,
+    Read,
+    positions,
+)
+from calibkit.onnx.graph import Graph
 
 BLOCK = 64
 """Tokens whose logits exist at one time; fewer where every label is summed for itself."""
@@ -50,11 +59,14 @@ def add_decoder(
     matrix: str,
     units: NDArray[np.float32] | None,
     labels: LabelLogits,
+    *,
+    blocks: bool = True,
 ) -> None:
     """Add the decoder and the model's outputs.
 
     hidden (length, batch, width) float32: what the decoder reads; matrix (width, words) float32:
     its part for h, and units (words,): what a unit of its product is worth in nats, None for 1.
+    blocks: in a Loop over blocks of tokens; else all at once, for few documents at a time.
     """
     real = positions(graph, documents, last=1)
     places = graph.add("Transpose", graph.add("NonZero", real), perm=[1, 0])
@@ -63,33 +75,63 @@ def add_decoder(
     rest = graph.add("Slice", documents.ids, one, end, zero)
     first = graph.add("Slice", documents.ids, zero, one, zero)
     following = graph.add("Concat", rest, first, axis=0)  # what the last step is given is not read
-    states = graph.add("GatherND", hidden, places)
+    states = graph.add("GatherND", hidden, places, name=LINEAR_INPUT)
     targets = graph.add("GatherND", following, places)
-    found = _token_scores(graph, states, targets, matrix, units, labels)
+    parts = _Parts.of(graph, matrix, units, labels)
+    if blocks:
+        found = _token_scores(graph, states, targets, parts, labels)
+    else:
+        found = graph.cast(parts.scores(graph, states, targets), np.float64)
     count = graph.constant([labels.below.shape[1]], np.int64)
     shape = graph.add("Concat", documents.steps, documents.batch, count, axis=0)
     nothing = graph.constant(0, np.float64)
-    every = graph.add("ScatterND", graph.add("Expand", nothing, shape), places, found)
+    room = graph.add("Expand", nothing, shape)
+    every = graph.add("ScatterND", room, places, found, name=TOKEN_SCORES)
     sums = graph.add("ReduceSum", every, zero, keepdims=0)
     prior = graph.named("log_prior", labels.prior)
     scores = graph.add("Add", sums, prior, name=SCORES)
     graph.add("ArgMax", scores, axis=1, keepdims=0, name=LABEL)
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """Names of what the scores of tokens are made from, in ``graph``; together: see the module."""
+
+    graph: Graph
+    matrix: str
+    units: str | None
+    tops: str
+    below: str
+    together: bool
+
+    @classmethod
+    def of(
+        cls, graph: Graph, matrix: str, units: NDArray[np.float32] | None, labels: LabelLogits
+    ) -> _Parts:
+        tops = graph.named("label_logits.tops", labels.tops)
+        below = graph.named("label_logits.below", labels.below)
+        worth = None if units is None else graph.named("decoder.units", units)
+        return cls(graph, matrix, worth, tops, below, float(labels.below.min()) > -SPREAD)
+
+    def scores(self, part: Graph, rows: str, wanted: str) -> str:
+        """Add log p(target | h, y) (tokens, labels) float32 to a graph: this one or one inside."""
+        logits = part.add("MatMul", rows, self.matrix, name=LINEAR_OUTPUT, node=LINEAR)
+        if self.units is not None:
+            logits = part.add("Mul", logits, self.units)
+        logits = part.add("Add", logits, self.tops)
+        column = part.add("Unsqueeze", wanted, self.graph.constant([1], np.int64))
+        gold = part.add("GatherElements", logits, column, axis=1)
+        masses = _log_masses(self.graph, part, logits, self.below, together=self.together)
+        of_label = part.add("Gather", self.below, wanted, axis=0)
+        return part.add("Sub", part.add("Add", gold, of_label), masses)
+
+
 def _token_scores(
-    graph: Graph,
-    states: str,
-    targets: str,
-    matrix: str,
-    units: NDArray[np.float32] | None,
-    labels: LabelLogits,
+    graph: Graph, states: str, targets: str, parts: _Parts, labels: LabelLogits
 ) -> str:
     """Return log p(target | h, y) (tokens, labels) float64 of packed tokens, block by block."""
     count = labels.below.shape[1]
-    together = float(labels.below.min()) > -SPREAD
-    block = BLOCK if together else max(BLOCK // count, 1)
-    tops = graph.named("label_logits.tops", labels.tops)
-    below = graph.named("label_logits.below", labels.below)
+    block = BLOCK if parts.together else max(BLOCK // count, 1)
     zero, size = graph.constant([0], np.int64), graph.constant([block], np.int64)
     tokens = graph.add("Shape", targets)
     room = graph.add("Add", tokens, graph.constant([block - 1], np.int64))
@@ -101,15 +143,7 @@ def _token_scores(
     stop = part.add("Add", start, size)
     rows = part.add("Slice", states, start, stop, zero)
     wanted = part.add("Slice", targets, start, stop, zero)
-    logits = part.add("MatMul", rows, matrix)
-    if units is not None:
-        logits = part.add("Mul", logits, graph.named("decoder.units", units))
-    logits = part.add("Add", logits, tops)
-    column = part.add("Unsqueeze", wanted, graph.constant([1], np.int64))
-    gold = part.add("GatherElements", logits, column, axis=1)
-    masses = _log_masses(graph, part, logits, below, together=together)
-    of_label = part.add("Gather", below, wanted, axis=0)
-    scores = part.add("Sub", part.add("Add", gold, of_label), masses)
+    scores = parts.scores(part, rows, wanted)
     after = part.add("Concat", before, part.cast(scores, np.float64), axis=0)
     on = part.add("Identity", going)
     body = part.body(

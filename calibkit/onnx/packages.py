@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 from calibkit.errors import BadInput, MissingExtra
@@ -41,6 +43,20 @@ def required_runtime() -> ModuleType:
     return found
 
 
+@cache
+def runtime_version() -> str:
+    """Return the installed onnxruntime as ``onnxruntime 1.22.0``, without importing it.
+
+    Raises MissingExtra where it or onnx is missing.
+    """
+    for package, what in (("onnx", "writes the graph"), ("onnxruntime", "runs the graph")):
+        try:
+            found = f"{package} {version(package)}"
+        except PackageNotFoundError as error:
+            raise _missing(package, what) from error
+    return found
+
+
 def checked_opset(opset: int) -> int:
     """Return an opset that can be written; BadInput, naming those that can, for any other."""
     if opset not in OPSETS:
@@ -53,6 +69,6 @@ def checked_opset(opset: int) -> int:
 
 def _missing(package: str, what: str) -> MissingExtra:
     return MissingExtra(
-        f"--to onnx needs the package {package}, which {what} and is not installed;"
+        f"ONNX needs the package {package}, which {what} and is not installed;"
         " `pip install 'calibkit[onnx]'` brings it"
     )

@@ -8,10 +8,16 @@ from typing import Any
 import numpy as np
 
 from calibkit.corpora.vocabulary import UNK
-from calibkit.export.onnx.graph import Graph
+from calibkit.onnx.graph import Graph
 
 IDS, LENGTHS = "ids", "lengths"
 SCORES, LABEL = "scores", "label"
+STATES, TOKEN_SCORES = "states", "token_scores"
+"""Values of the float graph that are outputs where a cell is measured."""
+EMBEDDING, RECURRENCE, LINEAR = "embedding", "lstm", "linear"
+"""Names of the nodes of the float graph that have weights."""
+LINEAR_INPUT, LINEAR_OUTPUT = "linear.input", "linear.output"
+"""What the last matrix product reads and gives."""
 
 
 @dataclass(frozen=True)

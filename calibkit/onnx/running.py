@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from calibkit.engine.batches import canonical_order
 from calibkit.errors import BadInput
-from calibkit.export.onnx.documents import IDS, LENGTHS
-from calibkit.export.onnx.packages import required_runtime
+from calibkit.onnx.documents import IDS, LENGTHS
+from calibkit.onnx.packages import required_runtime
 from calibkit.ragged import Ragged
 
 BATCH = 64
