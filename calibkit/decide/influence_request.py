@@ -7,6 +7,7 @@ from functools import cached_property
 
 from calibkit.decide.request import FEWEST, MOST
 from calibkit.errors import BadInput
+from calibkit.quantize.contradictions import refuse_peer
 from calibkit.quantize.schemes import (
     Rounding,
     Scheme,
@@ -56,6 +57,7 @@ class InfluenceRequest:
                 f"--validate {self.cells}: a rank correlation needs at least {FEWEST_CELLS}; "
                 "give more, or 0 for none"
             )
+        refuse_peer(self.scheme.quantizer, "the ranges of documents are looked at in calibkit's")
         if self.scheme.dynamic:
             raise BadInput(
                 "dynamic: true reads no calibration documents, so that none can have any influence;"

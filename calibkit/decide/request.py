@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calibkit.errors import BadInput
-from calibkit.quantize.schemes import SchemeSettings
+from calibkit.quantize.contradictions import refuse_peer
+from calibkit.quantize.schemes import SchemeSettings, quantizer_of
 from calibkit.sweep.jobs import Engine
 
 FEWEST, MOST = 2, 8
@@ -23,7 +24,7 @@ class Request:
     evaluations: the most schemes measured on the way to the suggestion; 0 for none at all.
     engine: what evaluates; never changes a number.
 
-    Raises BadInput unless 2 <= low <= high <= 8.
+    Raises BadInput unless 2 <= low <= high <= 8, and for another tool's quantizer.
     """
 
     settings: SchemeSettings
@@ -41,3 +42,4 @@ class Request:
                 raise BadInput(f"--{name} {bits}: allowed are {FEWEST} to {MOST} bits")
         if self.low > self.high:
             raise BadInput(f"--low {self.low} is above --high {self.high}; turn them round")
+        refuse_peer(quantizer_of(self.settings), "its widths are fixed")

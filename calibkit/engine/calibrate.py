@@ -14,6 +14,7 @@ from calibkit.engine.correction import SiteCodes, correct_gates, correct_linear
 from calibkit.engine.float_pass import RememberedStates
 from calibkit.engine.statistics import collect_statistics
 from calibkit.errors import BadInput
+from calibkit.quantize.contradictions import refuse_peer
 from calibkit.quantize.installation import install, set_bits
 from calibkit.quantize.networks import (
     DYNAMIC,
@@ -72,8 +73,9 @@ def calibrate(
     kind: discriminative or generative; arrays: its state dict; subset: in calibration order;
     statistics, observed: those of `collect_statistics`, and of `brevitas_thresholds`, for this
     model and subset, where already at hand; the scheme's observer decides which are needed.
-    Raises BadInput for an empty subset.
+    Raises BadInput for an empty subset, and for another tool's quantizer.
     """
+    refuse_peer(scheme.quantizer, "that tool makes its network (`calibkit.onnx.quantized`)")
     if not len(subset):
         raise BadInput("the calibration subset is empty; ranges need at least one document")
     with torch.inference_mode():

@@ -43,14 +43,20 @@ def read_cell(store: Store, name: str, *, tell: Tell, most: int | None = None) -
 
     tell: is told what is being done; most: at most so many test documents are kept and evaluated,
     evenly over all of them. Raises BadInput for an id that no cell has, a scheme that has
-    no integers (dynamic) and scales that do not go together; StoreDamaged where the weights, the
-    documents or the stored predictions are not those of this network; Infeasible for another
-    harness.
+    no integers (dynamic) or is another tool's, and scales that do not go together; StoreDamaged
+    where the weights, the documents or the stored predictions are not those of this network;
+    Infeasible for another harness.
     """
     with store.reading() as con:
         origin = cell_origin(con, name)
         stored = _stored(con, origin.cell_id)
         predicted = _predicted(con, origin.cell_id)
+    if origin.scheme.by_peer:
+        raise BadInput(
+            f"the cell {origin.cell_id} was quantized by {origin.scheme.quantizer} of ONNX Runtime,"
+            " so that it has no codes and ranges of calibkit's which could be exported; choose a"
+            " cell of a preset of calibkit's own"
+        )
     if origin.scheme.dynamic:
         raise BadInput(
             f"the cell {origin.cell_id} quantizes activations dynamically, so that they have no"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from calibkit.errors import BadInput
+
 if TYPE_CHECKING:
     from calibkit.quantize.schemes import SchemeSettings
 
@@ -48,6 +50,37 @@ def useless_under_dynamic(settings: SchemeSettings) -> list[Problem]:
             message = f"under dynamic: true there is only the arithmetic {usual[key]}"
         found.append(((key,), f"{message}; leave it out"))
     return found
+
+
+def useless_under_peer(settings: SchemeSettings) -> list[Problem]:
+    """Return the settings that another tool's quantizer has no use for: all but the preset."""
+    message = (
+        f"the preset {settings.preset} is another tool's quantizer, which takes no settings of"
+        " calibkit's; leave it out, or say it under `schemes:` for the presets that have it"
+    )
+    usual: dict[str, tuple[object, ...]] = {
+        "rounding": ({}, "nearest"),
+        "arithmetic": ("float-torch",),
+        "float_pass": ("float",),
+    }
+    found: list[Problem] = []
+    for key in type(settings).model_fields:
+        value = getattr(settings, key)
+        if key == "preset" or value is None or value is False or value in usual.get(key, ()):
+            continue
+        if isinstance(value, Mapping) and set(value.values()) <= {"nearest"}:
+            continue  # as it rounds anyway
+        found.append(((key,), message))
+    return found
+
+
+def refuse_peer(quantizer: str, why: str) -> None:
+    """Raise BadInput for another tool's quantizer, where only calibkit's own networks will do."""
+    if quantizer != "calibkit":
+        raise BadInput(
+            f"the preset {quantizer} is another tool's quantizer, and {why}; take a preset of"
+            " calibkit's own, as robust"
+        )
 
 
 def contradictions(settings: SchemeSettings, merged: Mapping[str, Any]) -> list[Problem]:

@@ -6,8 +6,8 @@ axes of ``grid:`` it resolves to a `Scheme`, which is what a cell is measured un
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
@@ -16,13 +16,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from calibkit.errors import BadInput
 from calibkit.identity import content_id
 from calibkit.quantize.contradictions import (
-    BREVITAS_PERCENTILE,
     CALIBRATED,
     Problem,
     contradictions,
     useless_under_dynamic,
+    useless_under_peer,
 )
-from calibkit.quantize.sites import ACTIVATION_SITES, LSTM_SITES, WEIGHT_SITES
+from calibkit.quantize.presets import (
+    DEFAULT_OBSERVER_BATCH,
+    DEFAULT_PERCENTILE,
+    PEER_BITS,
+    PRESETS,
+    Preset,
+    Quantizer,
+)
+from calibkit.quantize.sites import ACTIVATION_SITES, WEIGHT_SITES
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 Estimator = Literal["percentile", "minmax", "mse", "output-mse", "kl"]
@@ -31,7 +39,6 @@ Observer = Literal["calibkit", "brevitas"]
 Granularity = Literal["per-tensor", "per-channel"]
 Arithmetic = Literal["float-torch", "float-native", "integer"]
 FloatPass = Literal["float", "brevitas"]
-Preset = Literal["brevitas-default", "paper", "robust", "robust-mixed"]
 
 ROUNDINGS: dict[str, tuple[Rounding, ...]] = {
     "linear": ("nearest", "gpfq", "gptq", "qronos", "least-squares"),
@@ -117,6 +124,26 @@ class Scheme:
     cell_guard: bool
     arithmetic: Arithmetic
     float_pass: FloatPass = "float"
+    quantizer: Quantizer = "calibkit"
+    """Whose quantizer it is. Of another tool's, `calibkit.onnx.quantized` says what it does; every
+    field but ``bits`` is then as usual and says nothing."""
+
+    @property
+    def by_peer(self) -> bool:
+        """Whether another tool quantizes: a network without calibkit's sites, codes and ranges."""
+        return self.quantizer != "calibkit"
+
+    @property
+    def reads_documents(self) -> bool:
+        """Whether a number can depend on the calibration documents."""
+        return not self.dynamic and self.quantizer != "onnx-dynamic"
+
+    def quantities(self, asked: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the distributions asked for that its networks have.
+
+        Another tool's network has no activation quantizers under calibkit's names.
+        """
+        return tuple(one for one in asked if not (self.by_peer and one == "activations"))
 
     @property
     def id(self) -> str:
@@ -124,7 +151,12 @@ class Scheme:
         return content_id("scheme", self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the scheme as JSON-ready values; `scheme_from_dict` is the inverse."""
+        """Return the scheme as JSON-ready values; `scheme_from_dict` is the inverse.
+
+        Of another tool's quantizer, only what it is: a setting that it does not have is not told.
+        """
+        if self.by_peer:
+            return {"quantizer": self.quantizer, "bits": self.bits}
         plain = asdict(self)
         for key in ("site_bits", "ranges", "rounding"):
             plain[key] = [list(pair) for pair in plain[key]]
@@ -134,6 +166,7 @@ class Scheme:
             plain["percentile"] = 0
         if self.float_pass == "float":
             del plain["float_pass"]  # a scheme keeps the id it had before there was a choice
+        del plain["quantizer"]  # likewise
         return plain
 
     def bits_of(self, site: str) -> int:
@@ -160,6 +193,8 @@ class Scheme:
 
 def scheme_from_dict(plain: Mapping[str, Any]) -> Scheme:
     """Rebuild a scheme from `Scheme.as_dict`."""
+    if "quantizer" in plain:
+        return peer_scheme(plain["quantizer"])
     values = dict(plain)
     for key in ("site_bits", "ranges", "rounding"):
         values[key] = tuple((str(p), v) for p, v in values[key])
@@ -169,49 +204,20 @@ def scheme_from_dict(plain: Mapping[str, Any]) -> Scheme:
     return Scheme(**values)
 
 
-DEFAULT_OBSERVER_BATCH = 64
-DEFAULT_PERCENTILE = 99.999
+def quantizer_of(settings: SchemeSettings) -> Quantizer:
+    """Return whose quantizer the preset is."""
+    found: Quantizer = PRESETS[settings.preset]["quantizer"]
+    return found
 
-_BREVITAS_DEFAULT: dict[str, Any] = {
-    "bits": {},
-    "weights": "per-tensor",
-    "observer": "calibkit",
-    "observer_batch": DEFAULT_OBSERVER_BATCH,
-    "ranges": "percentile",
-    "weight_ranges": "minmax",
-    "percentile": BREVITAS_PERCENTILE,
-    "symmetric": True,
-    "separate_io": False,
-    "separate_hv": False,
-    "dynamic": False,
-    "rounding": {"linear": "nearest", "gates": "nearest", "embedding": "nearest"},
-    "bias_correction": False,
-    "float_pass": "float",
-    "cell_guard": False,
-    "arithmetic": "float-torch",
-}
 
-_ROBUST = _BREVITAS_DEFAULT | {
-    "ranges": "output-mse",
-    "weight_ranges": "mse",
-    "weights": "per-channel",
-    "rounding": _BREVITAS_DEFAULT["rounding"] | {"linear": "gpfq"},
-    "cell_guard": True,
-}
+def has_bits(settings: SchemeSettings, bits: int) -> bool:
+    """Return whether the settings can be had at this width; another tool's only at its own."""
+    return quantizer_of(settings) == "calibkit" or bits == PEER_BITS
 
-PRESETS: dict[Preset, dict[str, Any]] = {
-    "brevitas-default": _BREVITAS_DEFAULT,
-    "paper": _BREVITAS_DEFAULT | {"observer": "brevitas"},
-    "robust": _ROBUST,
-    "robust-mixed": _ROBUST | {"bits": dict.fromkeys(LSTM_SITES, 8)},
-}
-"""Preset -> every setting that it stands for.
 
-brevitas-default: Brevitas's ranges and rounding, under an observer that does not depend on
-batching. paper: the published protocol, with Brevitas's own observer. robust: the same bits
-everywhere; ranges of least error behind each nonlinearity, a scale per output channel, GPFQ in the
-linear layer. robust-mixed: robust, with the LSTM's activations at 8 bits.
-"""
+def peer_scheme(quantizer: Quantizer) -> Scheme:
+    """Return the one scheme of another tool's quantizer."""
+    return replace(resolve(SchemeSettings(), bits=PEER_BITS), quantizer=quantizer)
 
 
 def merged_settings(settings: SchemeSettings) -> dict[str, Any]:
@@ -223,7 +229,7 @@ def merged_settings(settings: SchemeSettings) -> dict[str, Any]:
     """
     base = PRESETS[settings.preset]
     if settings.dynamic:
-        base = base | {key: _BREVITAS_DEFAULT[key] for key in CALIBRATED}
+        base = base | {key: PRESETS["brevitas-default"][key] for key in CALIBRATED}
     given = {k: v for k, v in settings.model_dump().items() if v is not None and k != "preset"}
     merged = {**base, **given}
     for key in ("bits", "ranges"):
@@ -264,6 +270,8 @@ def unsupported(settings: SchemeSettings) -> list[Problem]:
             found.append((path, f"{message}: {rounding} is nearest rounding; use nearest"))
         elif rounding not in ROUNDINGS[kind]:
             refuse(path, rounding, ", ".join(ROUNDINGS[kind]))
+    if quantizer_of(settings) != "calibkit":
+        return useless_under_peer(settings)
     if settings.dynamic:
         return found + useless_under_dynamic(settings)
     return found + contradictions(settings, merged_settings(settings))
@@ -314,6 +322,13 @@ def resolve(
     if problems:
         path, message = problems[0]
         raise BadInput(f"quantize.{'.'.join(path)}: {message}")
+    if not has_bits(chosen, bits):
+        raise BadInput(
+            f"quantize.preset: {chosen.preset} quantizes to {PEER_BITS} bits, and {bits} are asked "
+            f"for; ask for {PEER_BITS}, or take a preset of calibkit's own"
+        )
+    if quantizer_of(chosen) != "calibkit":
+        return peer_scheme(quantizer_of(chosen))
     merged = merged_settings(chosen)
     site_bits = tuple(merged["bits"].items())
     written = len(chosen.bits or {})

@@ -7,7 +7,8 @@ from typing import Any
 
 from calibkit.errors import BadInput
 from calibkit.quantize.contradictions import CALIBRATED
-from calibkit.quantize.schemes import PRESETS, Scheme, SchemeSettings, resolve, settings_from
+from calibkit.quantize.presets import PRESETS
+from calibkit.quantize.schemes import Scheme, SchemeSettings, resolve, settings_from
 
 Part = tuple[str, str | None]
 """A setting, or one pattern (or layer kind) of a setting that is a mapping."""
@@ -19,6 +20,8 @@ def shortest_settings(scheme: Scheme, *, preset: str | None = None) -> SchemeSet
     Over the preset that needs the fewest; ``preset`` goes before others that need as few. Raises
     BadInput for a scheme that no settings of this version say.
     """
+    if scheme.by_peer:
+        return settings_from({"preset": scheme.quantizer})
     names = sorted(PRESETS, key=lambda name: name != preset)
     found = [values for name in names if (values := _over(name, scheme)) is not None]
     if not found:

@@ -17,9 +17,10 @@ from calibkit.corpora.noise import noise_kinds
 from calibkit.errors import BadInput, CalibkitError, nearest, unknown_name
 from calibkit.models.settings import KINDS, settings_from
 from calibkit.policies import parameter_problems
+from calibkit.quantize.presets import PEER_BITS, PRESETS
 from calibkit.quantize.schemes import (
-    PRESETS,
     SchemeSettings,
+    has_bits,
     unmatched_patterns,
     unsupported,
     with_linear_rounding,
@@ -180,6 +181,7 @@ def check_quantize(document: Mapping[str, Any]) -> Problems:
         if alias in PRESETS:
             yield ("schemes", alias), "this is the name of a preset; choose another alias"
     yield from _schemes(settings, schemes, mapping_at(document, "grid"))
+    yield from _widths(settings, schemes, document)
 
 
 def _is_name(value: Any) -> bool:
@@ -225,6 +227,32 @@ def _schemes(
                 if (where, message) not in said:
                     said.add((where, message))
                     yield where, message
+
+
+def _widths(
+    quantize: SchemeSettings, schemes: Mapping[str, SchemeSettings], document: Mapping[str, Any]
+) -> Problems:
+    """Widths that a preset does not have, unless its cells of these widths are excluded."""
+    grid = mapping_at(document, "grid")
+    listed = [name for name in list_at(grid, "preset") if _is_name(name)]
+    names = [name for name in listed if name in PRESETS or name in schemes]
+    entries = [entry for entry in list_at(document, "exclude") if isinstance(entry, Mapping)]
+    for name in names or [None]:
+        settings = settings_under(name, quantize, schemes)
+        for index, bits in enumerate(list_at(grid, "bits")):
+            if type(bits) is not int or has_bits(settings, bits):
+                continue
+            if any(_covers(entry, {"preset": name, "bits": bits}) for entry in entries):
+                continue
+            way = f", or exclude {{preset: {name}, bits: {bits}}}" if len(names) > 1 else ""
+            message = f"the preset {settings.preset} quantizes to {PEER_BITS} bits only"
+            yield ("grid", "bits", index), f"{message}; leave {bits} out{way}"
+
+
+def _covers(entry: Mapping[str, Any], at: Mapping[str, Any]) -> bool:
+    """Say whether an entry of ``exclude`` names axes of ``at`` alone, and its values on them."""
+    listed = {axis: one if isinstance(one, list) else [one] for axis, one in entry.items()}
+    return bool(listed) and all(axis in at and at[axis] in ones for axis, ones in listed.items())
 
 
 def _exclude(document: Mapping[str, Any]) -> Problems:

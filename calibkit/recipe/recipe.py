@@ -16,6 +16,7 @@ from calibkit.quantize.schemes import (
     Rounding,
     Scheme,
     SchemeSettings,
+    has_bits,
     resolve,
     rounding_name,
 )
@@ -173,6 +174,10 @@ class Recipe:
                     preset=preset or self.quantize.preset,
                 )
 
+    def scheme_set(self) -> frozenset[Scheme]:
+        """Return the schemes of the grid."""
+        return frozenset(self._scheme(*at) for at in self._scheme_positions())
+
     def at(self, values: Mapping[str, Any]) -> Recipe:
         """Return the recipe with its grid narrowed to one value on each of the given axes."""
         narrow = {axis: (value,) for axis, value in values.items()}
@@ -224,8 +229,11 @@ class Recipe:
         return content_id("recipe", payload)
 
     def _scheme_positions(self) -> list[tuple[int, Rounding | None, str | None]]:
+        """Return the grid's places that have a scheme; cells at others are all excluded."""
         grid = self.grid
-        return list(product(grid.bits, grid.rounding or (None,), grid.preset or (None,)))
+        places = product(grid.bits, grid.rounding or (None,), grid.preset or (None,))
+        named = {name: self._settings(name) for name in grid.preset or (None,)}
+        return [at for at in places if has_bits(named[at[2]], at[0])]
 
     def _scheme_labels(self) -> Iterator[str]:
         for bits, rounding, preset in self._scheme_positions():
@@ -234,8 +242,10 @@ class Recipe:
             yield canonical(named)
 
     def _scheme(self, bits: int, rounding: Rounding | None, preset: str | None) -> Scheme:
-        settings = settings_under(preset, self.quantize, self.schemes)
-        return resolve(settings, bits=bits, rounding=rounding)
+        return resolve(self._settings(preset), bits=bits, rounding=rounding)
+
+    def _settings(self, preset: str | None) -> SchemeSettings:
+        return settings_under(preset, self.quantize, self.schemes)
 
 
 def settings_under(

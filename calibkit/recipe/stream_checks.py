@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from calibkit.corpora.noise import noise_kinds
 from calibkit.errors import unknown_name
+from calibkit.quantize.presets import PRESETS
 from calibkit.recipe.checks import (
     Problems,
     check_grid,
@@ -76,6 +77,23 @@ def _dynamic(document: Mapping[str, Any]) -> Problems:
         if isinstance(section, Mapping) and section.get("dynamic") is True:
             message = "under dynamic: true there are no ranges that could follow a stream"
             yield (*path, "dynamic"), f"{message}; leave it out"
+
+
+def _peers(document: Mapping[str, Any]) -> Problems:
+    """Presets of other tools: nothing of calibkit's can follow a stream in their networks."""
+    said = mapping_at(document, "quantize").get("preset")
+    named: list[tuple[Path, Any]] = [(("quantize", "preset"), said)]
+    named += [
+        (("schemes", alias, "preset"), section.get("preset"))
+        for alias, section in mapping_at(document, "schemes").items()
+        if isinstance(section, Mapping)
+    ]
+    listed = list_at(mapping_at(document, "grid"), "preset")
+    named += [(("grid", "preset", place), name) for place, name in enumerate(listed)]
+    for path, name in named:
+        if _text(name) and PRESETS.get(name, {}).get("quantizer", "calibkit") != "calibkit":
+            message = f"{name} is another tool's quantizer, whose networks no update here changes"
+            yield path, f"{message}; take a preset of calibkit's own, as robust"
 
 
 def _contents(document: Mapping[str, Any]) -> Problems:
@@ -204,6 +222,7 @@ _CHECKS: tuple[Callable[[Mapping[str, Any]], Problems], ...] = (
     check_policies,
     check_quantize,
     _dynamic,
+    _peers,
     _splits,
     _contents,
     _methods,

@@ -3,9 +3,11 @@ from dataclasses import replace
 import pytest
 
 from calibkit.errors import BadInput
+from calibkit.quantize.contradictions import refuse_peer
+from calibkit.quantize.presets import PRESETS
 from calibkit.quantize.schemes import (
-    PRESETS,
     SchemeSettings,
+    has_bits,
     resolve,
     rounding_name,
     scheme_from_dict,
@@ -83,7 +85,8 @@ def test_least_squares_always_moves_the_bias_of_gates(bias):
 
 
 def test_each_preset_is_what_its_name_says():
-    schemes = {name: resolve(SchemeSettings(preset=name), bits=4) for name in PRESETS}
+    own = [name for name in PRESETS if not name.startswith("onnx")]
+    schemes = {name: resolve(SchemeSettings(preset=name), bits=4) for name in own}
     assert len({s.id for s in schemes.values()}) == len(schemes) == 4
     paper, robust, mixed = (schemes[n] for n in ("paper", "robust", "robust-mixed"))
     assert (paper.observer, paper.weights, paper.weight_ranges) == (
@@ -222,3 +225,56 @@ def test_own_scales_for_h_and_v_need_a_model_that_has_both():
     settings = SchemeSettings(separate_hv=True)
     assert [p for p, _ in unmatched_patterns(settings, ("discriminative",))] == [("separate_hv",)]
     assert unmatched_patterns(settings, ("discriminative", "generative")) == []
+
+
+@pytest.mark.parametrize("preset", ["onnx-dynamic", "onnx-static"])
+def test_another_tool_s_scheme_tells_only_what_it_has(preset):
+    scheme = resolve(SchemeSettings(preset=preset), bits=8)
+    assert scheme.as_dict() == {"quantizer": preset, "bits": 8}
+    assert scheme_from_dict(scheme.as_dict()) == scheme and scheme.by_peer
+    assert scheme.reads_documents is (preset == "onnx-static")
+    assert rounding_name(scheme) == "nearest"
+    assert scheme.quantities(["weights", "activations", "token-nll"]) == ("weights", "token-nll")
+
+
+def test_calibkit_s_own_schemes_are_not_told_whose_they_are():
+    scheme = resolve(SchemeSettings(preset="robust"), bits=8)
+    assert "quantizer" not in scheme.as_dict() and not scheme.by_peer
+    assert scheme.reads_documents and scheme.quantities(["activations"]) == ("activations",)
+    assert not resolve(SchemeSettings(dynamic=True), bits=8).reads_documents
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"bits": {"lstm.cell": 8}}, {"weights": "per-channel"}, {"observer": "brevitas"},
+        {"observer_batch": 8}, {"ranges": "mse"}, {"weight_ranges": "mse"}, {"percentile": 99.0},
+        {"symmetric": True}, {"separate_io": True}, {"separate_hv": True}, {"dynamic": True},
+        {"rounding": "gpfq"}, {"rounding": {"gates": "gptq"}}, {"bias_correction": True},
+        {"float_pass": "brevitas"}, {"cell_guard": True}, {"arithmetic": "float-native"},
+    ],
+)  # fmt: skip
+def test_another_tool_s_quantizer_takes_no_setting_of_calibkit_s(key):
+    (name,) = key
+    with pytest.raises(BadInput, match=rf"^quantize\.{name}: the preset onnx-static is another"):
+        resolve(settings_from({"preset": "onnx-static", **key}), bits=8)
+
+
+def test_what_another_tool_does_anyway_may_be_said():
+    nothing = {"rounding": "nearest", "arithmetic": "float-torch", "dynamic": False}
+    plain = resolve(SchemeSettings(preset="onnx-dynamic"), bits=8)
+    assert resolve(settings_from({"preset": "onnx-dynamic", **nothing}), bits=8) == plain
+    assert resolve(SchemeSettings(preset="onnx-dynamic"), bits=8, rounding="nearest") == plain
+
+
+def test_another_tool_s_quantizer_has_eight_bits():
+    settings = SchemeSettings(preset="onnx-dynamic")
+    assert [bits for bits in range(2, 9) if has_bits(settings, bits)] == [8]
+    with pytest.raises(BadInput, match="onnx-dynamic quantizes to 8 bits, and 4 are asked for"):
+        resolve(settings, bits=4)
+
+
+def test_what_needs_calibkit_s_own_network_refuses_others_by_name():
+    refuse_peer("calibkit", "never told")
+    with pytest.raises(BadInput, match="preset onnx-static is .*, and so it is; take .* as robust"):
+        refuse_peer("onnx-static", "so it is")

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibkit.quantize.schemes import PRESETS, SchemeSettings, resolve, settings_from, unsupported
+from calibkit.quantize.presets import PRESETS
+from calibkit.quantize.schemes import (
+    SchemeSettings,
+    has_bits,
+    resolve,
+    settings_from,
+    unsupported,
+)
 from calibkit.quantize.shortest import shortest_settings
 
 ESTIMATORS = st.sampled_from(["percentile", "minmax", "mse", "output-mse", "kl"])
@@ -52,7 +59,7 @@ def leaves(values: dict[str, object]) -> int:
 @given(SETTINGS, st.integers(2, 8))
 def test_it_says_the_same_scheme_in_no_more_words(values, bits):
     settings = settings_from(values)
-    if unsupported(settings):
+    if unsupported(settings) or not has_bits(settings, bits):
         return
     scheme = resolve(settings, bits=bits)
     shortest = shortest_settings(scheme)
@@ -88,6 +95,12 @@ def test_well_known_schemes_are_short(values, expected):
     given = {key: value for key, value in values.items() if value is not None}
     scheme = resolve(settings_from(given), bits=4)
     assert said(shortest_settings(scheme)) == expected
+
+
+@pytest.mark.parametrize("preset", ["onnx-dynamic", "onnx-static"])
+def test_of_another_tool_s_scheme_the_preset_is_all_there_is_to_say(preset):
+    scheme = resolve(settings_from({"preset": preset}), bits=8)
+    assert said(shortest_settings(scheme, preset="mine")) == {"preset": preset}
 
 
 def test_at_eight_bits_two_presets_are_one_and_the_named_one_is_said():
