@@ -115,7 +115,9 @@ class Judge:
         kernels = kernels_by(self.engine, done.network, one.tokens, arithmetic=scheme.arithmetic)
         found = evaluate(done.network, one.tokens, one.label_ids, kernels=kernels)
         expected = self._reference
-        marks = collapse_flags(one.kind, done, found, expected.behaviour, expected.largest)
+        marks = collapse_flags(
+            one.kind, done.activation_thresholds, found, expected.behaviour, expected.largest
+        )
         return self._summary(found, marks, scheme)
 
     def _summary(

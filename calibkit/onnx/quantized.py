@@ -123,8 +123,9 @@ class OnnxQuantized:
     def _stored(self, name: str) -> NDArray[Any]:
         if name not in self._tensors:
             raise BadInput(
-                f"onnxruntime {required_runtime().__version__} writes no tensor {name!r}; leave"
-                " weights out of measure.distributions, or install a version that does, as 1.22"
+                f"the file that onnxruntime {required_runtime().__version__} wrote has no tensor"
+                f" {name!r}. If it is a weight's, leave weights out of measure.distributions, or"
+                " install onnxruntime 1.31, which writes it"
             )
         found: NDArray[Any] = required_onnx().numpy_helper.to_array(self._tensors[name])
         return found

@@ -1384,7 +1384,7 @@ COMMENT ON COLUMN results.flags IS
 COMMENT ON COLUMN results.ks_weights IS
     'Kolmogorov-Smirnov D between float and quantized weights, one number per cell, in [0, 1]; 0 = same distribution.';
 COMMENT ON COLUMN results.ks_activations IS
-    'Kolmogorov-Smirnov D between float and quantized activations, one number per cell, in [0, 1]; 0 = same distribution.';
+    'Kolmogorov-Smirnov D between float and quantized activations, one number per cell, in [0, 1]; 0 = same distribution. NULL for another tool''s quantizer, which has none of the sites.';
 COMMENT ON COLUMN results.ks_token_nll IS
     'Kolmogorov-Smirnov D between the float and the quantized model''s cross-entropies on clean text, per token (generative) or per document (discriminative), in [0, 1]; NULL where it was not measured.';
 COMMENT ON COLUMN results.documents IS 'Test documents measured (count).';
@@ -2100,7 +2100,7 @@ COMMENT ON COLUMN provenance.subset_id IS
     'Hash of the ordered calibration documents; `calibkit show` takes it.';
 COMMENT ON COLUMN provenance.test_id IS 'Hash of the set of test documents.';
 COMMENT ON COLUMN provenance.scheme IS 'The whole quantization scheme (JSON).';
-COMMENT ON COLUMN provenance.arithmetic IS 'float-torch, float-native or integer.';
+COMMENT ON COLUMN provenance.arithmetic IS 'float-torch, float-native or integer; of another tool''s quantizer the package and its version.';
 COMMENT ON COLUMN provenance.device IS 'Device class: cpu or cuda.';
 COMMENT ON COLUMN provenance.harness IS 'Version of the quantize-and-evaluate harness.';
 COMMENT ON COLUMN provenance.measured_at IS 'When the cell was measured (UTC).';

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from calibkit.curate.float_models import ModelArtefact
 from calibkit.curate.subsets import BuiltSubset
 from calibkit.store.rows import insert
-from calibkit.sweep.content import cell_content
+from calibkit.sweep.content import arithmetic_of, cell_content
 from calibkit.sweep.executors import Executor, Progress, Task
 from calibkit.sweep.jobs import CellJob, ModelRef, TestSet
-from calibkit.sweep.plan import PlannedCell
+from calibkit.sweep.plan import PlannedCell, quantities
 from calibkit.sweep.rows import measured_name
 from calibkit.words import counted, is_or_are
 
@@ -140,8 +140,9 @@ def _job(
         subset_id=subset.subset_id,
         subset_tokens=sweep.subset_tokens(cell.point.model, subset),
         scheme=scheme.as_dict(),
+        arithmetic=arithmetic_of(scheme),
         test=test,
-        distributions=sweep.recipe.measure.distributions,
+        distributions=quantities(sweep.recipe, cell),
         engine=sweep.manner.engine,
         run_id=sweep.ledger.run_id,
         host=sweep.ledger.host,

@@ -8,6 +8,7 @@ import numpy as np
 
 from calibkit.corpora.noise import noise_kinds, noise_version
 from calibkit.identity import HARNESS, content_id, ordered_hash
+from calibkit.onnx.packages import runtime_version
 from calibkit.quantize.schemes import Scheme
 
 
@@ -24,8 +25,17 @@ def tested_content(corpus_id: str, doc_ids: Sequence[str], label_ids: Sequence[i
     return content_id("test", [HARNESS, changed, *documents])
 
 
+def arithmetic_of(scheme: Scheme) -> str:
+    """Return what computes a scheme's numbers here: an arithmetic, or another tool's version.
+
+    Another version of another tool is another quantizer, as another harness of calibkit's own is.
+    Raises MissingExtra where the tool is not installed.
+    """
+    return runtime_version() if scheme.by_peer else scheme.arithmetic
+
+
 def cell_content(model_id: str, subset_id: str, scheme: Scheme, test_id: str) -> str:
-    """Return the id of a cell: everything that decides its numbers."""
+    """Return the id of a cell: everything that decides its numbers; raises as `arithmetic_of`."""
     return content_id(
         "cell",
         {
@@ -33,7 +43,7 @@ def cell_content(model_id: str, subset_id: str, scheme: Scheme, test_id: str) ->
             "model": model_id,
             "subset": subset_id,
             "scheme": scheme.as_dict(),
-            "arithmetic": scheme.arithmetic,
+            "arithmetic": arithmetic_of(scheme),
             "device": "cpu",
             "test": test_id,
         },

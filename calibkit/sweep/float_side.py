@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calibkit.engine.calibrate import Calibrated
 from calibkit.engine.float_pass import FloatModel
 from calibkit.engine.plain import Evaluation
 from calibkit.measure.collapse import Behaviour, flags, state_spread
@@ -85,20 +84,21 @@ def reference_on(
 
 def collapse_flags(
     kind: str,
-    done: Calibrated,
+    thresholds: Mapping[str, float],
     found: Evaluation,
     expected: Behaviour,
     largest: Mapping[str, float],
 ) -> tuple[str, ...]:
     """Return the collapse flags of a quantized network, measured on some documents.
 
+    thresholds: the largest representable magnitude by activation site, as far as there are sites.
     expected: how the float model behaves on the first of the same documents. largest: its largest
     magnitude at every activation site, on clean documents.
     """
     assert found.state_spread is not None
     labels = found.scores.shape[1]
     counts = np.bincount(found.predicted, minlength=labels)
-    ratios = [t / largest[site] for site, t in done.activation_thresholds.items() if largest[site]]
+    ratios = [t / largest[site] for site, t in thresholds.items() if largest[site]]
     return flags(
         Behaviour(found.mean_abs_h, found.state_spread, float(found.nll[:FIRST_DOCUMENTS].mean())),
         expected,

@@ -109,6 +109,7 @@ class BaselineJob:
 class CellJob:
     """Quantize one model with one subset under one scheme, and measure it.
 
+    arithmetic: what the numbers are computed by, see `calibkit.sweep.content.arithmetic_of`.
     anew: also where its fragment is there already, or another process is at it just now.
     """
 
@@ -119,6 +120,7 @@ class CellJob:
     subset_id: str
     subset_tokens: str
     scheme: Mapping[str, Any]
+    arithmetic: str
     test: TestSet
     distributions: tuple[str, ...]
     engine: Engine

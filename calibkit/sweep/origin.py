@@ -13,7 +13,12 @@ from calibkit.errors import BadInput, Infeasible
 from calibkit.identity import HARNESS
 from calibkit.models.settings import ModelSettings, settings_from_dict
 from calibkit.quantize.schemes import Scheme, scheme_from_dict
-from calibkit.sweep.content import cell_content, subset_content, tested_content
+from calibkit.sweep.content import (
+    arithmetic_of,
+    cell_content,
+    subset_content,
+    tested_content,
+)
 
 MOST_SHOWN = 8
 
@@ -89,7 +94,8 @@ def cell_origin(con: duckdb.DuckDBPyConnection, name: str) -> CellOrigin:
     """Return what a cell was measured with, by the start of its id.
 
     Raises BadInput for an id that no cell has, and where the store has a cell's numbers and not
-    what they come from; Infeasible for a cell of another harness or device.
+    what they come from; Infeasible for a cell of another harness or device, or of another tool in
+    another version than the installed one; MissingExtra where that tool is not installed.
     """
     cell_id = find_cell(con, name)
     cell = _one(con, "SELECT * FROM cells WHERE cell_id = ?", cell_id) or {}
@@ -114,6 +120,8 @@ def cell_origin(con: duckdb.DuckDBPyConnection, name: str) -> CellOrigin:
             " it was measured in another store. Evaluate its recipe here (`calibkit evaluate"
             " RECIPE`), which does not measure it again, or ask the store that it comes from"
         )
+    scheme = scheme_from_dict(json.loads(cell["scheme"]))
+    _check_tool(cell_id, scheme, cell["arithmetic"])
     run = _one(con, "SELECT host, versions FROM runs WHERE run_id = ?", cell["run_id"])
     origin = CellOrigin(
         cell_id=cell_id,
@@ -122,7 +130,7 @@ def cell_origin(con: duckdb.DuckDBPyConnection, name: str) -> CellOrigin:
         trainings=trainings,
         subset_id=cell["subset_id"],
         subset=tuple(str(row[0]) for row in documents),
-        scheme=scheme_from_dict(json.loads(cell["scheme"])),
+        scheme=scheme,
         test=TestDocuments(
             test["test_id"], test["split"], tuple(test["doc_ids"]), tuple(test["label_ids"])
         ),
@@ -133,6 +141,16 @@ def cell_origin(con: duckdb.DuckDBPyConnection, name: str) -> CellOrigin:
     )
     _check(origin)
     return origin
+
+
+def _check_tool(cell_id: str, scheme: Scheme, measured_by: str) -> None:
+    """Refuse a cell of another tool in another version than the one that is installed."""
+    if scheme.by_peer and arithmetic_of(scheme) != measured_by:
+        raise Infeasible(
+            f"the cell {cell_id} was quantized by {measured_by}, and here is"
+            f" {arithmetic_of(scheme)}: it would give another cell, not this one's numbers. `pip"
+            f" install {measured_by.replace(' ', '==')}` brings that version"
+        )
 
 
 def _check(origin: CellOrigin) -> None:

@@ -54,8 +54,9 @@ class Sort:
     @classmethod
     def of(cls, kind: str, scheme: Scheme) -> Sort:
         """Return the sort of a cell under a scheme."""
-        observer = "none" if scheme.dynamic else scheme.observer
-        return cls(kind, rounding_name(scheme), observer, scheme.arithmetic)
+        observer = scheme.observer if scheme.reads_documents else "none"
+        arithmetic = scheme.quantizer if scheme.by_peer else scheme.arithmetic
+        return cls(kind, rounding_name(scheme), observer, arithmetic)
 
 
 _CELLS = """

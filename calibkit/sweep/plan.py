@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from calibkit.recipe.recipe import GridPoint, Recipe
 from calibkit.recipe.writers import subset_model
 from calibkit.store.conditions import meeting
 from calibkit.store.connection import Store
+from calibkit.sweep.content import arithmetic_of
 
 State = Literal["done", "missing", "failed"]
 
@@ -151,8 +152,11 @@ def plan(
     """Return the cells of a recipe with their state in the store.
 
     Works on a store that does not exist yet. Raises BadInput for a corpus that is neither in the
-    store nor has a source, and for a condition that is no SQL over the cells' columns.
+    store nor has a source, and for a condition that is no SQL over the cells' columns; MissingExtra
+    where a scheme is another tool's that is not installed.
     """
+    for scheme in recipe.scheme_set():
+        arithmetic_of(scheme)
     corpus = recipe_corpus(store, recipe.corpus.name, recipe.corpus.source)
     if corpus is not None:
         check_labels(recipe, corpus)
@@ -166,7 +170,8 @@ def plan(
         # The same recipe over another corpus version, harness or device is another set of results.
         recipe_id = content_id("recipe", [recipe_id, keys])
         with store.reading() as con:
-            states = _states(con, recipe, recipe_id, keys)
+            kept = {str(c.plan_key): quantities(recipe, c) for c in cells}
+            states = _states(con, recipe, recipe_id, kept)
         cells = tuple(replace(c, state=states[str(c.plan_key)]) for c in cells)
     wanted = matching(cells, where) & in_shard(cells, shard)
     return Plan(recipe, recipe_id, corpus, limit_documents, cells, wanted, again)
@@ -216,6 +221,8 @@ def _planned(
             "seed": point.seed,
             "scheme": point.scheme.as_dict(),
         }
+        if point.scheme.by_peer:
+            inputs["arithmetic"] = arithmetic_of(point.scheme)
         versions = versions_of(choice.policy)
         if versions:
             inputs["versions"] = versions
@@ -241,6 +248,11 @@ def test_limit(recipe: Recipe, limit_documents: int | None) -> int | None:
     return min(limits) if limits else None
 
 
+def quantities(recipe: Recipe, cell: PlannedCell) -> tuple[str, ...]:
+    """Return the distributions that are kept of a cell: those asked for that its networks have."""
+    return cell.point.scheme.quantities(recipe.measure.distributions)
+
+
 def noise_levels(recipe: Recipe) -> list[tuple[str, float, int]]:
     """Return (kind, level, seed) of every measurement of a cell, the clean one first."""
     seed = recipe.measure.noise_seed
@@ -263,11 +275,16 @@ def check_labels(recipe: Recipe, corpus: Corpus) -> None:
 
 
 def _states(
-    con: duckdb.DuckDBPyConnection, recipe: Recipe, recipe_id: str, plan_keys: Sequence[str]
+    con: duckdb.DuckDBPyConnection,
+    recipe: Recipe,
+    recipe_id: str,
+    plan_keys: Mapping[str, Collection[str]],
 ) -> dict[str, State]:
-    """Done means that every measurement the recipe asks for is in the tables, baselines too."""
+    """Done means that every measurement the recipe asks for is in the tables, baselines too.
+
+    plan_keys: with the distributions that are kept of each.
+    """
     wanted = set(noise_levels(recipe))
-    quantities = set(recipe.measure.distributions)
     con.execute("CREATE TEMP TABLE asked (plan_key VARCHAR)")
     con.execute("INSERT INTO asked SELECT unnest(?::VARCHAR[])", [list(plan_keys)])
     cell_of = dict(
@@ -302,12 +319,12 @@ def _states(
         ).fetchall()
     }
     states: dict[str, State] = {}
-    for key in plan_keys:
+    for key, quantities in plan_keys.items():
         cell = cell_of.get(key)
         complete = (
             cell is not None
             and wanted <= measured.get(cell, set())
-            and quantities <= recorded.get(cell, set())
+            and set(quantities) <= recorded.get(cell, set())
         )
         states[key] = "done" if complete else "failed" if key in failed else "missing"
     return states

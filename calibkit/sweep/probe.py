@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibkit.corpora.vocabulary import Vocabulary
 from calibkit.curate.encoding import Library
@@ -26,6 +27,9 @@ from calibkit.sweep.executors import Outcome, Progress, Report, Task
 from calibkit.sweep.local import Local
 from calibkit.sweep.pace import CellPace, ModelPace
 from calibkit.sweep.plan import Plan
+
+if TYPE_CHECKING:
+    from calibkit.quantize.networks import Arrays
 
 TRAINED = 512
 """Training documents of a probe."""
@@ -60,7 +64,7 @@ def probe(store: Store, plan: Plan, kinds: Sequence[str]) -> dict[str, Probed]:
     library = Library(store, corpus, share)
     tasks = []
     for kind in kinds:
-        cells = plan.to_do()
+        cells = sorted(plan.to_do(), key=lambda one: one.point.scheme.by_peer)
         cell = next((c for c in cells if c.model_kind == kind), cells[0])
         named = (plan.recipe.models[alias].settings for c in cells for alias, _ in c.models())
         settings = next(found for found in named if found.kind == kind)
@@ -158,6 +162,8 @@ def _times(job: ProbeJob) -> dict[str, float]:
     start = time.perf_counter()
     evaluate(port, job.test, truth)
     found["porting"] = time.perf_counter() - start
+    if scheme.by_peer:
+        return found | _times_of_peer(job, arrays, truth) | {"peak_mb": peak_mb()}
     start = time.perf_counter()
     cell = calibrate(kind, arrays, job.test, scheme)
     found["calibrating"] = time.perf_counter() - start
@@ -177,3 +183,24 @@ def _times(job: ProbeJob) -> dict[str, float]:
             activation_shifts(cell, scheme, job.test, reference, states=states)
     found["shifting"] = time.perf_counter() - start
     return found | {"peak_mb": peak_mb()}
+
+
+def _times_of_peer(job: ProbeJob, arrays: Arrays, truth: NDArray[np.int64]) -> dict[str, float]:
+    """Time another tool's quantizer, and its network."""
+    from calibkit.onnx.quantized import onnx_quantized
+    from calibkit.onnx.shifts import weight_shifts
+
+    kind, quantizer = settings_from_dict(job.settings).kind, job.scheme["quantizer"]
+    start = time.perf_counter()
+    made = onnx_quantized(kind, arrays, quantizer, job.test)
+    found = {"calibrating": time.perf_counter() - start}
+    one = job.test.take(range(1))
+    made.evaluate(one, truth[:1])  # what is done once is not timed
+    start = time.perf_counter()
+    made.evaluate(job.test, truth)
+    found["testing"] = time.perf_counter() - start
+    start = time.perf_counter()
+    if job.distributions:
+        weight_shifts(arrays, made)
+    found["shifting"] = time.perf_counter() - start
+    return found

@@ -7,20 +7,29 @@ import platform
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("calibkit", "torch", "brevitas", "numpy", "scipy", "scikit-learn", "duckdb")
+PEERS = ("onnx", "onnxruntime")
+"""Packages that decide numbers only where other tools quantize; an extra."""
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide numbers, none imported."""
+    """Return the versions of Python and of the packages that decide numbers, none imported.
+
+    Of those in an extra, only those that are installed.
+    """
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
+    for package in PEERS:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
     return found
 
 

@@ -23,6 +23,7 @@ from calibkit.errors import StoreDamaged
 from calibkit.ragged import Ragged
 from calibkit.store.artefacts import Artefact, Artefacts
 from calibkit.store.connection import Store
+from calibkit.sweep.content import arithmetic_of
 from calibkit.sweep.jobs import CellJob, Engine, ModelRef, NoiseLevel, Places, TestSet
 from calibkit.sweep.origin import CellOrigin, Training
 
@@ -148,6 +149,7 @@ def _job(origin: CellOrigin, parts: Ingredients, places: Places, engine: Engine)
         subset_id=origin.subset_id,
         subset_tokens=_kept(shelf, "subset", encoded, parts.subset),
         scheme=origin.scheme.as_dict(),
+        arithmetic=arithmetic_of(origin.scheme),
         test=TestSet(origin.test.id, len(origin.corpus.labels), levels, clean),
         distributions=origin.distributions,
         engine=engine,

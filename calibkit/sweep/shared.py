@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from calibkit.curate.encoding import Content, made_once
 from calibkit.engine.calibrate import brevitas_thresholds
+from calibkit.engine.plain import Evaluation
 from calibkit.engine.shifts import FloatSites, float_sites, ordered_weights
 from calibkit.engine.statistics import collect_statistics
 from calibkit.identity import HARNESS, content_id
 from calibkit.measure.ks import ordered
 from calibkit.models.checkpoints import from_arrays, network_config
 from calibkit.models.scoring import token_nll
+from calibkit.onnx.quantized import OnnxQuantized, onnx_quantized
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.ranges import SiteStatistics
 from calibkit.quantize.schemes import SchemeSettings, resolve
@@ -81,6 +83,18 @@ def observed_by_brevitas(
 
     found = made_once(shelf, "ranges", key, observe).config
     return {site: float(value) for site, value in found.items() if site != "made_from"}
+
+
+@lru_cache(maxsize=2)
+def onnx_dynamic(places: Places, model: ModelRef) -> OnnxQuantized:
+    """Return ONNX Runtime's dynamic quantization of a model, which reads no documents."""
+    return onnx_quantized(model.kind, float_model(places, model.key)[0], "onnx-dynamic")
+
+
+@lru_cache(maxsize=8)
+def onnx_dynamic_evaluation(places: Places, model: ModelRef, tokens: str) -> Evaluation:
+    """Return what `onnx_dynamic` says of test documents; the same for every subset."""
+    return onnx_dynamic(places, model).evaluate(*labelled(places, tokens))
 
 
 @lru_cache(maxsize=4)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,38 +17,31 @@ from threadpoolctl import threadpool_limits
 
 from calibkit.curate.encoding import Content, kept
 from calibkit.curate.float_models import checkpoint_name
-from calibkit.engine.calibrate import Calibrated, calibrate
-from calibkit.engine.choice import kernels_by
-from calibkit.engine.plain import Evaluation, Kernels, evaluate
-from calibkit.engine.shifts import FLOAT_QUANTIZED, activation_shifts, weight_shifts
+from calibkit.engine.plain import Evaluation, evaluate
 from calibkit.errors import StoreDamaged
 from calibkit.identity import HARNESS
-from calibkit.measure.shift import Shift, shift_between
 from calibkit.models.checkpoints import model_id, to_arrays
 from calibkit.models.settings import settings_from_dict
 from calibkit.models.training import EpochReport, train
 from calibkit.quantize.networks import PORT, Arrays, build
-from calibkit.quantize.schemes import Scheme, scheme_from_dict
+from calibkit.quantize.schemes import scheme_from_dict
 from calibkit.ragged import Ragged
 from calibkit.store.artefacts import Artefacts
 from calibkit.store.fragments import write_fragment
 from calibkit.store.presence import claimed
 from calibkit.sweep.clock import Clock, peak_mb
+from calibkit.sweep.content import arithmetic_of
 from calibkit.sweep.executors import Report
-from calibkit.sweep.float_side import collapse_flags, first, float_evaluation
+from calibkit.sweep.float_side import collapse_flags, float_evaluation
 from calibkit.sweep.jobs import BaselineJob, CellJob, Job, NoiseLevel, TrainJob
 from calibkit.sweep.provenance import host
+from calibkit.sweep.quantized import cell_network
 from calibkit.sweep.rows import Rows, fragment, level_columns, measured_name, now
 from calibkit.sweep.shared import (
     artefacts,
     float_model,
     float_reference,
-    float_token_nll,
     labelled,
-    model_sites,
-    model_weights,
-    observed_by_brevitas,
-    statistics,
 )
 
 FLOAT_PASS = "brevitas-float-pass"
@@ -233,11 +226,7 @@ def measure_cell(job: CellJob) -> None:
     """Quantize, measure every level that is wanted, and write the cell's fragment."""
     clock = Clock()
     places, scheme = job.places, scheme_from_dict(job.scheme)
-    arrays, _ = float_model(places, job.model.key)
-    done = _calibrated(job, arrays, scheme, clock)
-    sample = labelled(places, job.test.clean_tokens)[0]
-    with clock.stage("evaluate"):
-        kernels = kernels_by(job.engine, done.network, sample, arithmetic=scheme.arithmetic)
+    network = cell_network(job, clock)
     rows = Rows(job.test.labels)
     clean: Evaluation | None = None
     for level in job.test.levels:
@@ -245,22 +234,19 @@ def measure_cell(job: CellJob) -> None:
         start = time.perf_counter()
         with clock.stage("evaluate"):
             unchanged = _unchanged(job, tokens)
-            if unchanged and clean is not None:
-                found = clean
-            else:
-                found = evaluate(done.network, tokens, labels, kernels=kernels)
+            found = (unchanged and clean) or network.evaluate(level.tokens)
         if unchanged:
             clean = found
         with clock.stage("rows"):
             measured = rows.add(job.cell_id, level, found, labels)
-            marks = _flags(job, level, done, found)
+            marks = _flags(job, level, network.thresholds, found)
         seconds = time.perf_counter() - start
         measured |= {"flags": ",".join(marks), "seconds": seconds}
         measured |= {"run_id": job.run_id, "measured_at": now()}
         rows.evaluations.append({"cell_id": job.cell_id, **level_columns(level), **measured})
     if job.distributions:
         with clock.stage("distributions"):
-            shifts = _shifts(job, arrays, done, scheme, kernels, clean)
+            shifts = network.shifts(clean)
         rows.distributions = [{"cell_id": job.cell_id, **s.as_dict()} for s in shifts]
     rows.cells.append(
         {
@@ -270,7 +256,7 @@ def measure_cell(job: CellJob) -> None:
             "subset_id": job.subset_id,
             "scheme_id": scheme.id,
             "scheme": scheme.as_dict(),
-            "arithmetic": scheme.arithmetic,
+            "arithmetic": arithmetic_of(scheme),
             "device": "cpu",
             "test_id": job.test.id,
             "harness": HARNESS,
@@ -286,50 +272,12 @@ def measure_cell(job: CellJob) -> None:
     write_fragment(places.fragments, name, fragment("cell", rows.tables()))
 
 
-def _flags(job: CellJob, level: NoiseLevel, done: Calibrated, found: Evaluation) -> tuple[str, ...]:
+def _flags(
+    job: CellJob, level: NoiseLevel, thresholds: Mapping[str, float], found: Evaluation
+) -> tuple[str, ...]:
     """Compare with the float model on the first documents of the level, ranges on clean ones."""
     expected = float_reference(job.places, job.model, level.tokens).behaviour
     largest = float_reference(job.places, job.model, job.test.clean_tokens).largest
-    marks = collapse_flags(job.model.kind, done, found, expected, largest)
+    marks = collapse_flags(job.model.kind, thresholds, found, expected, largest)
     told = scheme_from_dict(job.scheme).float_pass == "brevitas"
     return (*marks, FLOAT_PASS) if told else marks
-
-
-def _calibrated(job: CellJob, arrays: Arrays, scheme: Scheme, clock: Clock) -> Calibrated:
-    """Return the quantized network; cells of one model and subset share the float pass."""
-    subset, _ = labelled(job.places, job.subset_tokens)
-    source, seen, observed = (job.places, job.model, job.subset_tokens), None, None
-    if not scheme.dynamic:
-        with clock.stage("calibrate"):
-            if scheme.observer == "brevitas":
-                observed = observed_by_brevitas(*source, scheme.observer_batch)
-            else:
-                seen = statistics(*source, scheme.percentile)
-    with clock.stage("rounding"):
-        kind = job.model.kind
-        return calibrate(kind, arrays, subset, scheme, statistics=seen, observed=observed)
-
-
-def _shifts(
-    job: CellJob,
-    arrays: Arrays,
-    done: Calibrated,
-    scheme: Scheme,
-    kernels: Kernels,
-    clean: Evaluation | None,
-) -> list[Shift]:
-    found: list[Shift] = []
-    tokens, labels = labelled(job.places, job.test.clean_tokens)
-    if "weights" in job.distributions:
-        exact = model_weights(job.places, job.model)
-        found += weight_shifts(arrays, done, scheme, exact)
-    if "activations" in job.distributions:
-        reference = model_sites(job.places, job.model, job.test.clean_tokens)
-        states = None if scheme.arithmetic == "integer" else kernels.states
-        some = first(tokens)
-        found += activation_shifts(done, scheme, some, reference, states=states)
-    if "token-nll" in job.distributions:
-        after = clean or evaluate(done.network, tokens, labels, kernels=kernels)
-        before = float_token_nll(job.places, job.model, job.test.clean_tokens)
-        found.append(shift_between("token-nll", "output", FLOAT_QUANTIZED, before, after.token_nll))
-    return found

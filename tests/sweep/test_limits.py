@@ -96,12 +96,12 @@ def test_again_finds_a_number_that_is_different(study):
 
 
 def test_fail_fast_starts_no_further_cell(fresh, watched, monkeypatch):
-    from calibkit.sweep import worker
+    from calibkit.sweep import quantized
 
     def broken(*_, **__):
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(worker, "calibrate", broken)
+    monkeypatch.setattr(quantized, "calibrate", broken)
     many = copy.deepcopy(ONE_CELL)
     many["grid"]["bits"] = [8, 4, 3]
     report = fresh.run(many, fail_fast=True, watcher=watched)

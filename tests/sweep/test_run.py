@@ -165,16 +165,16 @@ def test_a_defective_policy_fails_its_cells_and_no_others(fresh):
 
 
 def test_a_failed_cell_does_not_stop_the_others_and_is_tried_again(fresh, monkeypatch, watched):
-    from calibkit.sweep import worker
+    from calibkit.sweep import quantized
 
-    real = worker.calibrate
+    real = quantized.calibrate
 
     def fails_at_3_bits(kind, arrays, subset, scheme, **rest):
         if scheme.bits == 3:
             raise RuntimeError("no luck")
         return real(kind, arrays, subset, scheme, **rest)
 
-    monkeypatch.setattr(worker, "calibrate", fails_at_3_bits)
+    monkeypatch.setattr(quantized, "calibrate", fails_at_3_bits)
     one = {**ONE_CELL, "grid": {**ONE_CELL["grid"], "bits": [3, 8]}}
     report = fresh.run(one, watcher=watched)
     assert (report.measured, report.done, report.failed) == (1, 1, 1)
