@@ -117,7 +117,7 @@ def caption(found: Sequence[Comparison], margin: float | None) -> str:
         + (
             f"same: inside ±{_number(within, measure)} by two one-sided tests"
             if within is not None
-            else "no margin, so nothing is called the same"
+            else "no margin, so same: the very same numbers"
         )
         + "; else the draws that would decide"
     )

@@ -104,8 +104,9 @@ def contrast(
     take what these few models have in common for what all have. More than 40 draws: t alone.
 
     The verdict is ``same`` where two one-sided tests at (1 - level) put the difference inside the
-    margin (None: no margin, never ``same``); ``better`` or ``worse`` where the interval excludes 0
-    and p, or p_adjusted if it is given, is at most 1 - level; else ``undecided``.
+    margin (None: no margin, ``same`` only where every difference is exactly 0); ``better`` or
+    ``worse`` where the interval excludes 0 and p, or p_adjusted if it is given, is at most
+    1 - level; else ``undecided``.
 
     Raises BadInput for no pairs, a level outside (0, 1) or values that are not finite.
     """
@@ -123,7 +124,7 @@ def contrast(
         found,
         p if p_adjusted is None else p_adjusted,
         alpha,
-        equivalent=inside is not None and inside.equivalent,
+        equivalent=not table.gains.any() if inside is None else inside.equivalent,
         higher_is_better=higher_is_better,
     )
     more = Needed(None, None)

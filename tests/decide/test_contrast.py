@@ -129,6 +129,12 @@ def test_no_difference_is_called_the_same_only_when_shown():
     assert small.low > 0 and small.p <= 0.05 and small.verdict == "same"
 
 
+def test_without_a_margin_the_same_are_those_with_the_very_same_numbers():
+    assert contrast(paired([0.0] * 4), margin=None).verdict == "same"
+    assert contrast(paired([0.0, 0.0, 0.0, 1e-9]), margin=None).verdict == "undecided"
+    assert contrast(paired([0.0]), margin=None).verdict == "undecided"  # one draw says nothing
+
+
 def test_lower_is_better_where_it_is():
     pairs = paired([-0.02, -0.021, -0.019, -0.022, -0.02, -0.018])
     assert contrast(pairs).verdict == "worse"
