@@ -329,7 +329,7 @@ def test_what_the_page_says_is_refused_is_refused():
 
 
 def test_the_presets_of_the_page_are_those_of_the_package():
-    from calibkit.quantize.schemes import PRESETS
+    from calibkit.quantize.presets import PRESETS
 
     (told,) = re.findall(r"^Presets, .*?\n\n(.*?)\n\n", README, re.S | re.M)
     assert re.findall(r"^- `([a-z-]+)`:", told, re.M) == list(PRESETS)
