@@ -320,9 +320,10 @@ def test_what_the_page_says_is_refused_is_refused():
     from calibkit.quantize.schemes import SchemeSettings, unsupported
 
     (told,) = re.findall(r"^- Refused by name for now: (.*?)\.\n- ", README, re.S | re.M)
-    assert unsupported(SchemeSettings(rounding="distill"))
     assert unsupported(SchemeSettings(rounding={"embedding": "gpfq"}))
-    assert "`distill`" in told
+    assert "embeddings" in told and "`distill`" in told
+    assert unsupported(SchemeSettings(rounding={"embedding": "distill"}))
+    assert not unsupported(SchemeSettings(rounding="distill"))
     assert not unsupported(SchemeSettings(rounding={"gates": "gptq"}, bias_correction=True))
     assert not unsupported(SchemeSettings(arithmetic="integer"))
     assert "`quantize: {arithmetic: integer}`" in README

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from calibkit.engine.correction import SiteCodes, correct_gates, correct_linear
+from calibkit.engine.distill import distill
 from calibkit.engine.float_pass import RememberedStates
+from calibkit.engine.integer_state import IntegerState
 from calibkit.engine.statistics import collect_statistics
 from calibkit.errors import BadInput
 from calibkit.quantize.contradictions import refuse_peer
@@ -88,9 +90,21 @@ def calibrate(
         weights = weight_thresholds(kind, arrays, scheme)
         network = build(kind, arrays, DYNAMIC if scheme.dynamic else QUANTIZED)
         install(network, scheme, weights, thresholds, zero_points)
+        if scheme.distilled:
+            rounded = Calibrated(network, thresholds, weights, {})
+            return _distilled(rounded, arrays, subset, scheme)
         codes = correct_gates(network, arrays, subset, scheme, weights)
         codes[linear_name(kind)] = correct_linear(network, arrays, subset, scheme, weights)
     return Calibrated(network, thresholds, weights, codes)
+
+
+def _distilled(rounded: Calibrated, arrays: Arrays, subset: Ragged, scheme: Scheme) -> Calibrated:
+    """Train a network whose weights are rounded to nearest, and put in what came of it."""
+    before = IntegerState.of(rounded, arrays, scheme)
+    after = distill(before, arrays, scheme, subset)
+    after.write_weights(rounded.network)
+    codes = {site: SiteCodes(after.codes[site], before.codes[site]) for site in before.codes}
+    return replace(rounded, site_codes=codes)
 
 
 def chosen_ranges(

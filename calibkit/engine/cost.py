@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calibkit.engine.correction import PASSES
+from calibkit.engine.distill import COURSES, Course
 from calibkit.engine.fine_tune import BATCH
 from calibkit.quantize.networks import Arrays
 from calibkit.quantize.rounding.problem import FEW
@@ -121,6 +122,8 @@ def calibrate_macs(work: Work, scheme: Scheme) -> int:
     the cost on a device keeps its hidden states, whether the code at hand does or not.
     """
     found = states_macs(work)
+    if scheme.distilled:
+        return found + distill_macs(work, COURSES[work.kind])
     gates, linear = (scheme.rounding_of(layer) for layer in ("gates", "linear"))
     if gates != "nearest" or scheme.corrects_bias("gates"):
         once = gate_gram_macs(work, passes=1) + rounding_macs(gates, *work.gate_shape)
@@ -177,3 +180,21 @@ def fine_tune_macs(work: Work, *, epochs: int, batch: int = BATCH) -> int:
     else:
         head = work.documents * rows * columns
     return 3 * epochs * (states_macs(work) + head)
+
+
+def distill_macs(work: Work, course: Course) -> int:
+    """Return the cost of distillation, the float model's hidden states at hand.
+
+    Back-propagation through the quantized network, every product forward and two backward; and what
+    the float model says, forward alone: its classifier's logits once, its decoder's at every
+    position that is compared, since nobody keeps these. Of these the most that there can be: fewer
+    are compared where the documents of a step have fewer than it takes.
+    """
+    passes, (rows, _) = course.passes(work.documents), work.linear_shape
+    states = 3 * passes * states_macs(work)
+    if not work.generative:
+        return states + (3 * passes + 1) * head_macs(work)
+    steps = passes * course.steps_of(work.documents)
+    compared = min(steps * course.tokens, passes * work.positions)
+    label_parts = (3 * steps + 1) * work.labels
+    return states + (4 * compared + label_parts) * rows * work.hidden

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calibkit.engine.calibrate import Calibrated
 from calibkit.errors import BadInput
 from calibkit.quantize.installation import install
 from calibkit.quantize.networks import (
@@ -35,6 +34,9 @@ from calibkit.quantize.rounding import round_nearest
 from calibkit.quantize.scaling import CodeRange
 from calibkit.quantize.schemes import Scheme
 from calibkit.quantize.sites import GATES, WEIGHT_SITES
+
+if TYPE_CHECKING:
+    from calibkit.engine.calibrate import Calibrated
 
 Codes = Mapping[str, NDArray[np.int8]]
 

@@ -227,8 +227,8 @@ def weight_shifts(
                 range_use=range_use(exact[site], -top, top),
             )
         )
-        layer_kind = "linear" if site == linear_name(kind) else "gates"
-        if site in done.site_codes and scheme.rounding_of(layer_kind) != "nearest":
+        as_nearest = site == linear_name(kind) and scheme.rounding_of("linear") == "nearest"
+        if site in done.site_codes and not as_nearest:
             rows.append(_rounding_shift(site, done, scheme))
     return rows
 

@@ -167,6 +167,10 @@ class StraightThrough:
         bias = self._bias(self.last, read)
         return self._on(read, pooled) @ self._weight(self.last).T + bias
 
+    def decoder_input(self, hidden: Tensor) -> Tensor:
+        """Return hidden states (positions, hidden) as a generative network's decoder reads them."""
+        return self._on(f"{self.last}.input", hidden)
+
     def decoder(self) -> tuple[Tensor, Tensor]:
         """Return a generative network's weights of h (words, hidden) and logits on h = 0.
 
@@ -188,7 +192,7 @@ class StraightThrough:
         truth = labels[torch.from_numpy(batch.rows)]
         if self.kind == "discriminative":
             return torch.nn.functional.cross_entropy(self.classify(batch), truth)
-        packed = self._on(f"{self.last}.input", self.states(batch))
+        packed = self.decoder_input(self.states(batch))
         own = truth[batch.documents]
         order = torch.argsort(own, stable=True)
         groups = tuple((label, int((own == label).sum())) for label in sorted({*own.tolist()}))

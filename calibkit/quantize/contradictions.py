@@ -89,6 +89,7 @@ def contradictions(settings: SchemeSettings, merged: Mapping[str, Any]) -> list[
     merged: the settings with their preset, see `calibkit.quantize.schemes.merged_settings`.
     """
     found = _of_asymmetric_ranges(settings, merged) + _of_float_pass(settings, merged)
+    found += _of_distillation(settings, merged)
     if merged["observer"] == "brevitas":
         return found + _of_observer_brevitas(settings, merged)
     if settings.observer_batch is not None:
@@ -120,12 +121,34 @@ def _of_float_pass(settings: SchemeSettings, merged: Mapping[str, Any]) -> list[
     if merged["float_pass"] != "brevitas":
         return found
     where = "float_pass" if settings.float_pass else "preset"
-    if merged["rounding"]["gates"] != "nearest":
+    if merged["rounding"]["gates"] not in ("nearest", "distill"):  # distillation has no such pass
         message = "Brevitas corrects no gates; use float_pass: float, or rounding gates: nearest"
         found.append(((where,), message))
     if merged["bias_correction"]:
         message = "Brevitas corrects no bias; use float_pass: float, or bias_correction: false"
         found.append(((where,), message))
+    return found
+
+
+def _of_distillation(settings: SchemeSettings, merged: Mapping[str, Any]) -> list[Problem]:
+    """Distillation trains every weight and bias, all of them together."""
+    found: list[Problem] = []
+    roundings = merged["rounding"]
+    if "distill" not in roundings.values():
+        return found
+    if merged["bias_correction"]:
+        message = "distill trains the biases with the weights; leave bias_correction out"
+        found.append((("bias_correction",), message))
+    said = settings.rounding if isinstance(settings.rounding, Mapping) else {}
+    whole = roundings["linear"] == "distill"
+    for kind, rounding in said.items():
+        if kind == "linear" or (rounding == "distill") == whole:
+            continue
+        if whole:
+            message = f"{rounding} beside linear: distill, which trains all layers; leave it out"
+        else:
+            message = "distill trains all layers together; write rounding: distill"
+        found.append((("rounding", kind), message))
     return found
 
 

@@ -41,9 +41,9 @@ Arithmetic = Literal["float-torch", "float-native", "integer"]
 FloatPass = Literal["float", "brevitas"]
 
 ROUNDINGS: dict[str, tuple[Rounding, ...]] = {
-    "linear": ("nearest", "gpfq", "gptq", "qronos", "least-squares"),
-    "gates": ("nearest", "gpfq", "gptq", "qronos", "least-squares"),
-    "embedding": ("nearest",),
+    "linear": ("nearest", "gpfq", "gptq", "qronos", "least-squares", "distill"),
+    "gates": ("nearest", "gpfq", "gptq", "qronos", "least-squares", "distill"),
+    "embedding": ("nearest", "distill"),
 }
 """Layer kind -> how its weights may be rounded."""
 
@@ -85,7 +85,8 @@ class SchemeSettings(BaseModel):
     at the moment of use; no calibration documents. A reference for the others."""
     rounding: dict[Literal["linear", "gates", "embedding"], Rounding] | Rounding | None = None
     """nearest; gpfq, gptq, qronos, least-squares: codes that keep the layer's outputs on the
-    calibration documents. One word means ``linear``."""
+    calibration documents; distill: all codes and biases, trained together to keep the network's
+    outputs. One word means ``linear``, and distill there means every layer."""
     bias_correction: bool | None = None
     """Biases of the gates and of the linear layer take up the mean error of its outputs."""
     float_pass: FloatPass | None = None
@@ -181,6 +182,11 @@ class Scheme:
         """Return the rounding of a layer kind: linear, gates or embedding."""
         return dict(self.rounding)[layer_kind]
 
+    @property
+    def distilled(self) -> bool:
+        """Whether all codes and biases are trained together, instead of layer by layer."""
+        return self.rounding_of("linear") == "distill"
+
     def corrects_bias(self, layer_kind: str) -> bool:
         """Return whether biases of a layer kind (linear, gates) take up mean errors.
 
@@ -246,8 +252,14 @@ def _patterns(given: Any, base: Any) -> dict[str, Any]:
 
 
 def _roundings(base: Mapping[str, Rounding], value: Any) -> dict[str, Rounding]:
-    """One word means the linear layers (what Brevitas's own GPFQ covers); a mapping says more."""
+    """One word means the linear layers (what Brevitas's own GPFQ covers); a mapping says more.
+
+    Distillation of the linear layers is that of the whole network: what else a mapping says beside
+    it is a contradiction, and found as one.
+    """
     override = value if isinstance(value, Mapping) else {"linear": value} if value else {}
+    if override.get("linear") == "distill":
+        base = {kind: "distill" for kind in base}
     return dict(sorted({**base, **override}.items()))
 
 
@@ -267,7 +279,8 @@ def unsupported(settings: SchemeSettings) -> list[Problem]:
         path = ("rounding", kind) if isinstance(given, dict) else ("rounding",)
         if kind == "embedding" and rounding != "nearest" and rounding != "distill":
             message = "an embedding's inputs are one-hot, so that no column can make up for another"
-            found.append((path, f"{message}: {rounding} is nearest rounding; use nearest"))
+            allowed = "use nearest, or distill for all layers"
+            found.append((path, f"{message}: {rounding} is nearest rounding; {allowed}"))
         elif rounding not in ROUNDINGS[kind]:
             refuse(path, rounding, ", ".join(ROUNDINGS[kind]))
     if quantizer_of(settings) != "calibkit":
@@ -298,7 +311,11 @@ def unmatched_patterns(settings: SchemeSettings, kinds: tuple[str, ...]) -> list
 
 
 def with_linear_rounding(settings: SchemeSettings, rounding: Rounding) -> SchemeSettings:
-    """Return the settings with another rounding of the linear layers, the others as they are."""
+    """Return the settings with another rounding of the linear layers, the others as they are.
+
+    Where these are distilled and the linear layers not, or the other way round, the settings
+    contradict themselves and `unsupported` says so.
+    """
     given = settings.rounding if isinstance(settings.rounding, dict) else {}
     return settings.model_copy(update={"rounding": {**given, "linear": rounding}})
 
@@ -361,6 +378,8 @@ def rounding_name(scheme: Scheme) -> str:
 
     The linear layers' rounding when the others round to nearest, else every kind that does not.
     """
+    if scheme.distilled:
+        return "distill"
     by_kind = dict(scheme.rounding)
     corrected = [f"{kind}:{r}" for kind, r in sorted(by_kind.items()) if r != "nearest"]
     if all(kind == "linear" or r == "nearest" for kind, r in by_kind.items()):

@@ -182,8 +182,9 @@ def test_without_any_input_every_method_rounds_to_nearest(method):
 def test_every_rounding_that_a_scheme_may_name_is_there():
     p = problem(0)
     gram = gram_of(p.quantized, p.exact)
-    assert set(ROUNDINGS["linear"]) == set(ROUNDINGS["gates"]) == {"nearest", *METHODS}
-    codes = {name: round_by(name, p.weight, p.top / 7, 4, gram) for name in ROUNDINGS["linear"]}
+    by_layer = {"nearest", *METHODS}
+    assert set(ROUNDINGS["linear"]) == set(ROUNDINGS["gates"]) == {*by_layer, "distill"}
+    codes = {name: round_by(name, p.weight, p.top / 7, 4, gram) for name in by_layer}
     assert torch.equal(codes["nearest"], round_nearest(p.weight, p.top / 7, 4))
     for one in METHODS:
         for other in codes:

@@ -56,8 +56,34 @@ def test_the_axis_rounding_means_the_linear_layer_and_leaves_the_gates_alone():
     ]
 
 
+def test_distillation_is_that_of_all_layers():
+    every = ("embedding", "gates", "linear")
+    word = resolve(SchemeSettings(rounding="distill"), bits=4)
+    assert word.distilled and {word.rounding_of(kind) for kind in every} == {"distill"}
+    assert rounding_name(word) == "distill"
+    for said in ({"linear": "distill"}, dict.fromkeys(every, "distill")):
+        assert resolve(settings_from({"rounding": said}), bits=4) == word
+    robust = resolve(SchemeSettings(preset="robust", rounding="distill"), bits=4)
+    assert robust.rounding == word.rounding and not robust.corrects_bias("gates")
+    assert scheme_from_dict(word.as_dict()) == word
+    plain = resolve(SchemeSettings(), bits=4)
+    assert replace(word, rounding=plain.rounding) == plain and word.id != plain.id
+    # the float pass of Brevitas is nothing that it reads
+    assert resolve(SchemeSettings(rounding="distill", float_pass="brevitas"), bits=4) == word
+
+
+def test_an_axis_with_distillation_says_so_for_every_layer():
+    for settings in (SchemeSettings(), SchemeSettings(rounding="gpfq")):
+        assert resolve(settings, bits=4, rounding="distill").distilled
+    whole = SchemeSettings(rounding="distill")
+    assert resolve(whole, bits=4, rounding="nearest") == resolve(SchemeSettings(), bits=4)
+    gates = SchemeSettings(rounding={"gates": "gpfq"})
+    with pytest.raises(BadInput, match=r"quantize\.rounding\.gates: gpfq beside linear: distill"):
+        resolve(gates, bits=4, rounding="distill")
+
+
 def test_an_embedding_is_told_why_it_is_rounded_to_nearest():
-    with pytest.raises(BadInput, match="one-hot.*gptq is nearest rounding; use nearest"):
+    with pytest.raises(BadInput, match="one-hot.*gptq is nearest rounding; use nearest, or"):
         resolve(SchemeSettings(rounding={"embedding": "gptq"}), bits=4)
 
 
@@ -153,8 +179,12 @@ def test_the_batch_of_the_own_observer_is_no_part_of_the_identity():
         ({"preset": "robust", "percentile": 99.0}, "percentile"),
         ({"preset": "robust", "observer": "brevitas"}, "observer"),
         ({"preset": "robust", "observer_batch": 8}, "observer_batch"),
-        ({"rounding": "distill"}, "rounding"),
+        ({"rounding": "distill", "bias_correction": True}, "bias_correction"),
         ({"rounding": {"gates": "distill"}}, "rounding.gates"),
+        ({"rounding": {"embedding": "distill", "linear": "gpfq"}}, "rounding.embedding"),
+        ({"rounding": {"linear": "distill", "gates": "nearest"}}, "rounding.gates"),
+        ({"rounding": {"linear": "distill", "embedding": "nearest"}}, "rounding.embedding"),
+        ({"dynamic": True, "rounding": "distill"}, "rounding"),
         ({"rounding": {"embedding": "gpfq"}}, "rounding.embedding"),
         ({"float_pass": "brevitas", "rounding": {"gates": "gpfq"}}, "float_pass"),
         ({"float_pass": "brevitas", "bias_correction": True}, "float_pass"),

@@ -17,7 +17,7 @@ from calibkit.quantize.schemes import (
 from calibkit.quantize.shortest import shortest_settings
 
 ESTIMATORS = st.sampled_from(["percentile", "minmax", "mse", "output-mse", "kl"])
-ROUNDINGS = st.sampled_from(["nearest", "gpfq", "gptq", "qronos", "least-squares"])
+ROUNDINGS = st.sampled_from(["nearest", "gpfq", "gptq", "qronos", "least-squares", "distill"])
 SITES = st.sampled_from(["lstm.*", "*", "input", "lstm.cell", "classifier.*", "decoder.input"])
 SETTINGS = st.fixed_dictionaries(
     {},
@@ -35,7 +35,8 @@ SETTINGS = st.fixed_dictionaries(
         "separate_hv": st.booleans(),
         "dynamic": st.booleans(),
         "rounding": ROUNDINGS
-        | st.dictionaries(st.sampled_from(["linear", "gates"]), ROUNDINGS, min_size=1),
+        | st.dictionaries(st.sampled_from(["linear", "gates"]), ROUNDINGS, min_size=1)
+        | st.just(dict.fromkeys(["linear", "gates", "embedding"], "distill")),
         "bias_correction": st.booleans(),
         "cell_guard": st.booleans(),
         "arithmetic": st.sampled_from(["float-torch", "float-native", "integer"]),
@@ -83,6 +84,10 @@ def test_it_says_the_same_scheme_in_no_more_words(values, bits):
         (
             {"preset": "robust", "ranges": {"lstm.*": "minmax"}, "percentile": None},
             {"preset": "robust", "ranges": {"lstm.*": "minmax"}},
+        ),
+        (
+            {"rounding": {"linear": "distill", "gates": "distill", "embedding": "distill"}},
+            {"preset": "brevitas-default", "rounding": "distill"},
         ),
         ({"dynamic": True}, {"preset": "brevitas-default", "dynamic": True}),
         (

@@ -122,8 +122,6 @@ MISTAKES = [
      "16:15: grid.bits[1]: expected a whole number, found 'on'"),
     ("[nearest, gpfq]", "[nearest, nearst]",
      "17:23: grid.rounding[1]: 'nearst' is not allowed; did you mean 'nearest'?"),
-    ("[nearest, gpfq]", "[nearest, distill]", "17:23: grid.rounding[1]: 'distill' is not supported "
-     "by this version; use nearest, gpfq, gptq, qronos, least-squares"),
     ("rounding: [nearest, gpfq]", "preset: [brevitas-default, papr]",
      "17:30: grid.preset[1]: no preset or scheme is called 'papr'; did you mean 'paper'?"),
     ("quantize: {preset: brevitas-default}", "schemes: {robust: {ranges: mse}}",
@@ -143,6 +141,8 @@ MISTAKES = [
      "allowed; did you mean 'percentile'?"),
     ("preset: brevitas-default", "rounding: {linaer: gpfq}",
      "10:23: quantize.rounding.linaer: unknown key; did you mean 'linear'?"),
+    ("preset: brevitas-default", "rounding: {gates: distill}",
+     "10:23: quantize.rounding.gates: distill trains all layers together; write rounding: distill"),
     ("preset: brevitas-default", "bits: {label_embeding: 8}",
      "10:19: quantize.bits.label_embeding: matches no quantizer; there are: *"),
     ("preset: brevitas-default", "preset: paper, separate_io: true",

@@ -24,7 +24,11 @@ METHODS: dict[str, Callable[[Tensor, Tensor, int, Gram], Tensor]] = {
     "qronos": qronos,
     "least-squares": least_squares,
 }
-"""Name -> method (weight, scale, bits, moments of the inputs); all but ``nearest``."""
+"""Name -> method (weight, scale, bits, moments of the inputs).
+
+All but ``nearest``, which needs no moments, and ``distill``, which is not done layer by layer
+(`calibkit.engine.distill`).
+"""
 
 
 def round_by(method: Rounding, weight: Tensor, scale: Tensor, bits: int, gram: Gram) -> Tensor:
