@@ -107,10 +107,18 @@ def estimate(store: Store, plan: Plan, probed: Mapping[str, Probed] | None = Non
 
 @dataclass(frozen=True)
 class Probed:
-    """What a probe of a kind of model found, for all training documents of the corpus."""
+    """What a probe of a kind of model found, for all training documents of the corpus.
+
+    distilled: of distilled cells, where the plan has some to measure.
+    """
 
     cell: CellPace
     model: ModelPace
+    distilled: CellPace | None = None
+
+    def of(self, sort: Sort) -> CellPace | None:
+        """Return the pace of such cells, None where none was probed."""
+        return self.distilled if sort.distilled else self.cell
 
 
 @dataclass
@@ -146,12 +154,14 @@ class _Estimator:
         )
 
     def _cell(self, cell: PlannedCell) -> CellEstimate:
-        pace = self.known.of(Sort.of(cell.model_kind, cell.point.scheme))
+        sort = Sort.of(cell.model_kind, cell.point.scheme)
+        pace = self.known.of(sort)
         basis: Basis = "timed"
         if pace is None:
-            if cell.model_kind not in self.probed:
-                return UNKNOWN
-            pace, basis = self.probed[cell.model_kind].cell, "probed"
+            probed = self.probed.get(cell.model_kind)
+            pace, basis = probed.of(sort) if probed else None, "probed"
+        if pace is None:
+            return UNKNOWN
         seconds = pace.seconds(
             size=cell.point.size,
             documents=tested_documents(self.plan),

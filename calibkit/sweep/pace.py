@@ -58,6 +58,11 @@ class Sort:
         arithmetic = scheme.quantizer if scheme.by_peer else scheme.arithmetic
         return cls(kind, rounding_name(scheme), observer, arithmetic)
 
+    @property
+    def distilled(self) -> bool:
+        """Whether a network is trained: as many steps for few documents as for many."""
+        return self.rounding == "distill"
+
 
 _CELLS = """
 SELECT m.kind, c.scheme_id, any_value(c.scheme), count(*), sum(s.size),
@@ -94,7 +99,10 @@ WHERE runs.host = ? GROUP BY m.kind
 
 @dataclass(frozen=True)
 class Paces:
-    """What this host has timed: by sort of cell, over all sorts of a kind, and of models."""
+    """What this host has timed: by sort of cell, over all sorts of a kind, and of models.
+
+    Distilled cells are no measure for others of their kind, nor these for them.
+    """
 
     by_sort: Mapping[Sort, CellPace]
     by_kind: Mapping[str, CellPace]
@@ -102,7 +110,8 @@ class Paces:
 
     def of(self, sort: Sort) -> CellPace | None:
         """Return the pace of such cells, or of others of their kind, or None."""
-        return self.by_sort.get(sort) or self.by_kind.get(sort.kind)
+        others = None if sort.distilled else self.by_kind.get(sort.kind)
+        return self.by_sort.get(sort) or others
 
 
 @dataclass
@@ -131,10 +140,11 @@ class _Sums:
         self.testing += testing
         self.tested += tested
 
-    def pace(self) -> CellPace:
-        rest = self.seconds - self.calibrating - self.shifting - self.testing
+    def pace(self, *, distilled: bool = False) -> CellPace:
+        growing = 0.0 if distilled else self.calibrating
+        rest = self.seconds - growing - self.shifting - self.testing
         return CellPace(
-            self.calibrating / self.calibrated,
+            growing / self.calibrated,
             self.testing / self.tested,
             self.shifting / self.shifted if self.shifted else 0.0,
             max(0.0, rest) / self.cells,  # below 0 where levels were measured later
@@ -150,7 +160,8 @@ def paces(con: duckdb.DuckDBPyConnection, host: str, corpus_id: str, share: floa
     for kind, _, scheme, *numbers in con.execute(_CELLS, [host]).fetchall():
         sort = Sort.of(kind, scheme_from_dict(json.loads(scheme)))
         by_sort.setdefault(sort, _Sums()).add(numbers)
-        by_kind.setdefault(kind, _Sums()).add(numbers)
+        if not sort.distilled:
+            by_kind.setdefault(kind, _Sums()).add(numbers)
     trained = {
         kind: (float(per_epoch), int(count))
         for kind, per_epoch, count in con.execute(_MODELS, [corpus_id, share, host]).fetchall()
@@ -162,7 +173,7 @@ def paces(con: duckdb.DuckDBPyConnection, host: str, corpus_id: str, share: floa
         per_epoch, count = trained.get(kind, (None, 0))
         models[kind] = ModelPace(per_epoch, scored.get(kind), count)
     return Paces(
-        {sort: sums.pace() for sort, sums in by_sort.items()},
+        {sort: sums.pace(distilled=sort.distilled) for sort, sums in by_sort.items()},
         {kind: sums.pace() for kind, sums in by_kind.items()},
         models,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,10 +43,14 @@ class ProbeFailed(CalibkitError):
 
 @dataclass(frozen=True)
 class ProbeJob:
-    """What to time: one float model of one epoch, and one cell of it, on few documents."""
+    """What to time: one float model of one epoch, and one cell of it, on few documents.
+
+    distilled: a scheme that is, where one is asked for; its calibration alone is timed.
+    """
 
     settings: Mapping[str, Any]
     scheme: Mapping[str, Any]
+    distilled: Mapping[str, Any] | None
     labels: int
     vocabulary: int
     train: Ragged
@@ -65,7 +69,10 @@ def probe(store: Store, plan: Plan, kinds: Sequence[str]) -> dict[str, Probed]:
     tasks = []
     for kind in kinds:
         cells = sorted(plan.to_do(), key=lambda one: one.point.scheme.by_peer)
-        cell = next((c for c in cells if c.model_kind == kind), cells[0])
+        own = [c.point.scheme for c in cells if c.model_kind == kind]
+        distilled = next((scheme for scheme in own if scheme.distilled), None)
+        schemes = [*own, cells[0].point.scheme]
+        scheme = next((one for one in schemes if not one.distilled), schemes[0])
         named = (plan.recipe.models[alias].settings for c in cells for alias, _ in c.models())
         settings = next(found for found in named if found.kind == kind)
         vocabulary = Vocabulary.build(
@@ -80,7 +87,8 @@ def probe(store: Store, plan: Plan, kinds: Sequence[str]) -> dict[str, Probed]:
         )
         job = ProbeJob(
             settings.as_dict() | {"epochs": 1},
-            cell.point.scheme.as_dict(),
+            scheme.as_dict(),
+            None if distilled is None else distilled.as_dict(),
             len(corpus.labels),
             len(vocabulary),
             train,
@@ -114,7 +122,12 @@ def _scaled(facts: Mapping[str, Any], job: ProbeJob, whole: Mapping[str, int]) -
         facts["shifting"],
         facts["peak_mb"],
     )
-    return Probed(cell, ModelPace(per_epoch, (facts["scoring"] + facts["porting"]) / tested))
+    distilled = None
+    if job.distilled is not None:  # as long for any number of documents
+        fixed = cell.fixed + facts["distilling"]
+        distilled = replace(cell, per_calibrated=0.0, fixed=fixed)
+    models = ModelPace(per_epoch, (facts["scoring"] + facts["porting"]) / tested)
+    return Probed(cell, models, distilled)
 
 
 def time_one(job: ProbeJob, report: Report) -> None:
@@ -167,6 +180,10 @@ def _times(job: ProbeJob) -> dict[str, float]:
     start = time.perf_counter()
     cell = calibrate(kind, arrays, job.test, scheme)
     found["calibrating"] = time.perf_counter() - start
+    if job.distilled is not None:
+        start = time.perf_counter()
+        calibrate(kind, arrays, job.test, scheme_from_dict(job.distilled))
+        found["distilling"] = time.perf_counter() - start
     kernels = kernels_by("auto", cell.network, few, arithmetic=scheme.arithmetic)
     evaluate(cell.network, few, truth[: len(few)], kernels=kernels)
     start = time.perf_counter()
