@@ -72,7 +72,8 @@ def probe(store: Store, plan: Plan, kinds: Sequence[str]) -> dict[str, Probed]:
         own = [c.point.scheme for c in cells if c.model_kind == kind]
         distilled = next((scheme for scheme in own if scheme.distilled), None)
         schemes = [*own, cells[0].point.scheme]
-        scheme = next((one for one in schemes if not one.distilled), schemes[0])
+        usual = (one for one in schemes if not one.distilled and not one.by_peer)
+        scheme = next(usual, schemes[0])
         named = (plan.recipe.models[alias].settings for c in cells for alias, _ in c.models())
         settings = next(found for found in named if found.kind == kind)
         vocabulary = Vocabulary.build(
