@@ -153,3 +153,24 @@ def test_nothing_can_be_probed_without_documents(run: Run, tmp_path: Path, recip
         result.stderr
     )
     assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_without_another_tool_s_extra_a_dry_run_says_what_to_install(
+    run: Run, toy_store: Store, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib.metadata import PackageNotFoundError
+
+    from calibkit.onnx import packages
+
+    def missing(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    packages.runtime_version.cache_clear()
+    monkeypatch.setattr(packages, "version", missing)
+    text = MINI.replace("bits: [8, 4]", "bits: [8], preset: [robust, onnx-dynamic]")
+    recipe.write_text(text)
+    for command in (["--dry-run"], []):
+        result = run("--store", toy_store.path, "evaluate", recipe, *command)
+        assert result.exit_code == 4, result.stderr
+        assert "`pip install 'calibkit[onnx]'` brings it" in result.stderr
+    packages.runtime_version.cache_clear()
