@@ -55,6 +55,7 @@ class SchemeSettings(BaseModel):
     """What ``quantize:`` may say. Every key but ``preset`` overrides the preset.
 
     A mapping by site pattern or by layer kind overrides what it names; the rest stays the preset's.
+    A preset that is another tool's quantizer takes no other key.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

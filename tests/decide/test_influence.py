@@ -282,6 +282,10 @@ def test_a_single_document_cannot_be_left_out(discriminative_classifier, wrapped
         ({"cells": 7}, "--validate 7: a rank correlation needs at least 8"),
         ({"cells": -1}, "--validate -1"),
         (
+            {"settings": SchemeSettings(preset="onnx-static"), "bits": 8},
+            "preset onnx-static is another tool's quantizer",
+        ),
+        (
             {"settings": SchemeSettings(dynamic=True)},
             "dynamic: true reads no calibration documents",
         ),

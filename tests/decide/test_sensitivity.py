@@ -371,3 +371,8 @@ def test_a_search_that_was_cut_says_so(made_up, discriminative):
     assert short.suggestion.is_cut and short.suggestion.evaluations == 3
     whole, _ = study(discriminative, budget=3.3, evaluations=60, only=("lstm.weight_*",))
     assert not whole.suggestion.is_cut
+
+
+def test_another_tool_s_quantizer_has_no_bits_to_look_at():
+    with pytest.raises(BadInput, match="onnx-dynamic is another tool's .* its widths are fixed"):
+        Request(SchemeSettings(preset="onnx-dynamic"))

@@ -12,6 +12,7 @@ from calibkit.engine.gram import gate_gram
 from calibkit.engine.plain import evaluate
 from calibkit.engine.shifts import activation_shifts, float_sites
 from calibkit.engine.statistics import collect_statistics
+from calibkit.errors import BadInput
 from calibkit.quantize.networks import (
     activation_impl,
     activation_proxies,
@@ -213,3 +214,12 @@ def test_the_guard_holds_for_asymmetric_cells(make_model, make_documents, bits):
     largest = float_values(model, documents)["lstm.cell/new"]
     done, _ = calibrated(model, documents, bits, ranges="minmax", symmetric=False, cell_guard=True)
     assert quantizer(done.network, "lstm.cell")(torch.zeros(1))[1] <= largest * 1.000001
+
+
+@pytest.mark.parametrize("preset", ["onnx-dynamic", "onnx-static"])
+def test_another_tool_s_scheme_never_becomes_a_network_of_calibkit_s(
+    discriminative_classifier, wrapped, preset
+):
+    model, scheme = discriminative_classifier, resolve(SchemeSettings(preset=preset), bits=8)
+    with pytest.raises(BadInput, match=f"the preset {preset} is another tool's quantizer"):
+        calibrate(model.kind, model.arrays, wrapped, scheme)
