@@ -11,6 +11,8 @@
 All other settings are the tool's own defaults. Labels and bias of a generative model stay float:
 they are added to the logits. Nothing else in the graph has weights.
 
+Its products of bytes may saturate on x86 without VNNI: another machine may give other numbers.
+
 A document is scored by itself: a tensor's range at the moment of use is that of a whole batch,
 padding included, so that what else is in a batch would change a document's numbers.
 """
