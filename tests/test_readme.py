@@ -336,6 +336,13 @@ def test_the_presets_of_the_page_are_those_of_the_package():
     assert re.findall(r"^- `([a-z-]+)`:", told, re.M) == list(PRESETS)
 
 
+def test_the_roundings_of_the_page_are_those_of_the_package():
+    from calibkit.quantize.schemes import ROUNDINGS
+
+    (told,) = re.findall(r"^`rounding` is (.*?)\n\n", README, re.S | re.M)
+    assert re.findall(r"`([a-z-]+)`", told)[: len(ROUNDINGS["linear"])] == [*ROUNDINGS["linear"]]
+
+
 def test_the_policies_of_the_page_are_those_of_the_package():
     from calibkit.policies import find_policy, policy_names
 
