@@ -12,6 +12,7 @@ from calibkit.quantize.sites import WEIGHT_SITES
 from calibkit.sweep.estimate import Probed, estimate
 from calibkit.sweep.pace import CellPace, ModelPace
 from calibkit.sweep.plan import plan
+from calibkit.sweep.probe import ProbeJob, _scaled, _times
 from calibkit.sweep.verify import verify
 
 DISTILLED = {
@@ -91,3 +92,21 @@ def test_an_estimate_knows_that_all_subsets_take_as_many_steps(fresh):
     assert estimated(fresh, own, generative, probed=without).basis == "unknown"
     probed = {"generative": Probed(plain, ModelPace(1.0, 1.0), trained)}
     assert estimated(fresh, own, generative, probed=probed).cell_seconds == 9 + 60
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_probe_times_distillation_beside_other_cells(fresh, make_documents, kind):
+    recipe = fresh.recipe({"grid": {"rounding": ["nearest", "distill"], "bits": [3]}})
+    plain, trained = (
+        next(cell.scheme.as_dict() for cell in recipe.cells() if cell.scheme.distilled is whole)
+        for whole in (False, True)
+    )
+    settings = recipe.models[kind].settings.as_dict() | {"epochs": 1}
+    documents = make_documents(16, longest=6), make_documents(8, seed=1, longest=6)
+    job = ProbeJob(settings, plain, trained, 3, 60, *documents, distributions=False)
+    facts = {**_times(job), "peak_mb": 100.0}
+    found = _scaled(facts, job, {"train": 16, "valid": 8})
+    distilled = found.distilled
+    assert distilled.fixed >= facts["distilling"] > 0 == distilled.per_calibrated
+    assert distilled.per_tested == found.cell.per_tested and found.cell.per_calibrated > 0
+    assert _scaled(facts, replace(job, distilled=None), {"train": 16, "valid": 8}).distilled is None
