@@ -133,7 +133,7 @@ def _tell_failures(store: Store, recipe: Recipe, keys: Sequence[str]) -> None:
     """Note why the cells with these plan keys failed, the first of them."""
     with store.reading() as con:
         failed = con.execute(
-            "SELECT model, model_seed, policy, size, seed, bits, rounding, stage, message"
+            "SELECT model, model_seed, policy, size, seed, bits, preset, rounding, stage, message"
             " FROM failed WHERE recipe = ? AND plan_key IN (SELECT unnest(?::VARCHAR[]))",
             [recipe.name, list(keys)],
         ).fetchall()

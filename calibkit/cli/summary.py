@@ -227,6 +227,8 @@ def _less(a: float | None, b: float | None) -> float | None:
 
 
 def cell_words(columns: Sequence[Any]) -> str:
-    """Return a cell in words: model, model seed, policy, size, seed, bits, rounding."""
-    model, model_seed, policy, size, seed, bits, rounding = columns
-    return f"{model} {model_seed}, {policy}, size {size}, seed {seed}, {bits} bits, {rounding}"
+    """Return a cell in words: model, model seed, policy, size, seed, bits, preset, rounding."""
+    model, model_seed, policy, size, seed, *scheme = columns
+    bits, preset, rounding = scheme
+    drawn = f"{model} {model_seed}, {policy}, size {size}, seed {seed}"
+    return f"{drawn}, {bits} bits, {preset}, {rounding}"

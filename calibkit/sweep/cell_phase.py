@@ -154,5 +154,5 @@ def cell_text(cell: PlannedCell) -> str:
     point = cell.point
     return (
         f"{point.model} {point.model_seed}, {point.policy}, size {point.size}, seed {point.seed}, "
-        f"{point.bits} bits, {point.rounding}"
+        f"{point.bits} bits, {point.preset}, {point.rounding}"
     )

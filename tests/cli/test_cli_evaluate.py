@@ -151,8 +151,8 @@ def test_failed_cells_are_listed_and_the_exit_code_is_1(
     assert result.exit_code == 1
     assert result.stdout.startswith("model ")
     assert (
-        "FAILED generative 0, stratified, size 16, seed 1, 4 bits, nearest: cell: no luck at all\n"
-        in result.stderr
+        "FAILED generative 0, stratified, size 16, seed 1, 4 bits, brevitas-default, nearest: cell:"
+        " no luck at all\n" in result.stderr
     )
     assert "Error: 1 cell failed and 0 are missing of 8" in result.stderr
 
