@@ -284,7 +284,7 @@ def test_nothing_is_removed_under_a_sweep(measured, tmp_path, nursery, wait_for_
     study = measured.copy(tmp_path / "busy")
     log = tmp_path / "log"
     pid = nursery.start(
-        study, log, COVERING, {"grid": {"bits": [4]}}, pause="calibkit.sweep.worker:calibrate:1"
+        study, log, COVERING, {"grid": {"bits": [4]}}, pause="calibkit.sweep.quantized:calibrate:1"
     )
     wait_for_line(log, "paused")
     before = sorted(study.store.folder.rglob("*"))

@@ -112,7 +112,7 @@ class Killer:
         """Kill one worker, whatever it does just now; the run goes on for a while."""
         pid = self.run("local")
         while is_running(pid):
-            crew = [p for p in children(pid) if p.status() != psutil.STATUS_ZOMBIE]
+            crew = [p for p in children(pid) if is_running(p.pid)]
             if crew:
                 self.wait()
                 crew = children(pid)

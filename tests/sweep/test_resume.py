@@ -18,7 +18,7 @@ PAUSES = [
     "calibkit.store.fragments:_move:1",  # committed, and the fragment is still there
     "calibkit.sweep.phases:insert:2",  # in the transaction of a test set
     "calibkit.sweep.worker:float_evaluation:2",
-    "calibkit.sweep.worker:calibrate:2",
+    "calibkit.sweep.quantized:calibrate:2",
     "calibkit.store.files:sync_folder:1",
     "calibkit.sweep.worker:write_fragment:3",
     "calibkit.store.fragments:record:2",  # in the transaction of a merge
@@ -45,7 +45,7 @@ def test_killed_at_twelve_exact_moments(
 
 def test_an_interrupt_keeps_finished_cells(fresh, nursery, tmp_path, wait_for_line):
     log = tmp_path / "log"
-    pid = nursery.start(fresh, log, pause="calibkit.sweep.worker:calibrate:3")
+    pid = nursery.start(fresh, log, pause="calibkit.sweep.quantized:calibrate:3")
     wait_for_line(log, "paused")
     os.kill(pid, signal.SIGINT)
     assert nursery.wait(pid) == 130

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from calibkit.sweep import worker
+from calibkit.sweep import quantized, worker
 
 ONE_CELL = {
     "grid": {"model": ["generative"], "policy": ["random"], "bits": [4]},
@@ -16,8 +16,8 @@ def test_a_level_that_changes_no_token_is_not_scored_twice(
 ) -> None:
     calls = {"evaluate": 0, "float_evaluation": 0}
 
-    def counted(name: str):
-        real = getattr(worker, name)
+    def counted(module, name: str):
+        real = getattr(module, name)
 
         def call(*args, **settings):
             calls[name] += 1
@@ -25,8 +25,10 @@ def test_a_level_that_changes_no_token_is_not_scored_twice(
 
         return call
 
-    for name in calls:
-        monkeypatch.setattr(worker, name, counted(name))
+    for module, name in (
+        (worker, "evaluate"), (quantized, "evaluate"), (worker, "float_evaluation"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, counted(module, name))
     study.run(ONE_CELL)
     assert calls["float_evaluation"] == 2  # one of case, and keyboard: clean is there
     assert calls["evaluate"] == 4  # the same two of the cell and of the port
