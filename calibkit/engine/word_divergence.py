@@ -5,12 +5,13 @@ In blocks of tokens, as in `calibkit.models.likelihood`: the logits of a whole b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from calibkit.models.likelihood import StoredGradients, blocks
 
 _BLOCK = 64  # tokens whose logits exist at one time, those of both decoders
 
@@ -27,7 +28,7 @@ class Words:
     biases: Tensor
 
 
-class WordDivergence(torch.autograd.Function):
+class WordDivergence(StoredGradients):
     """Sum of Kullback-Leibler divergences, with its gradients computed in the same pass."""
 
     @staticmethod
@@ -45,7 +46,7 @@ class WordDivergence(torch.autograd.Function):
         to_weight, to_biases = torch.zeros_like(weight), torch.zeros_like(biases)
         rows = min(_BLOCK, max(len(states), 1))
         ours, theirs = states.new_empty((2, rows, len(weight))).unbind()
-        for label, at in _blocks(groups):
+        for label, at in blocks(groups, _BLOCK):
             here, size = states[at], at.stop - at.start
             p, q = ours[:size], theirs[:size]
             torch.addmm(biases[label], here, weight.t(), out=p)
@@ -65,13 +66,6 @@ class WordDivergence(torch.autograd.Function):
         ctx.save_for_backward(to_states, to_weight, to_biases)
         return total.to(states.dtype)
 
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """Return the stored gradients times the gradient of the sum."""
-        to_states, to_weight, to_biases = ctx.saved_tensors
-        (scale,) = upstream
-        return to_states * scale, to_weight * scale, to_biases * scale, None, None
-
 
 def word_divergence(teacher: Words, student: Words, groups: tuple[tuple[int, int], ...]) -> Tensor:
     """Return sum_t KL(teacher's || student's distribution of the word after t) in nats, a scalar.
@@ -83,12 +77,3 @@ def word_divergence(teacher: Words, student: Words, groups: tuple[tuple[int, int
         student.states, student.weight, student.biases, teacher, groups
     )
     return found
-
-
-def _blocks(groups: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, slice]]:
-    """Yield labels and places of at most `_BLOCK` consecutive tokens."""
-    start = 0
-    for label, count in groups:
-        for first in range(start, start + count, _BLOCK):
-            yield label, slice(first, min(first + _BLOCK, start + count))
-        start += count

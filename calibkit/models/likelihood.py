@@ -7,7 +7,7 @@ functions work in blocks of tokens and never hold the logits of a whole batch.
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,7 +17,22 @@ _BLOCK = 256  # tokens whose logits exist at one time
 _SPREAD = 60.0  # exp(-60) is far above the smallest float32: the product of exponentials is safe
 
 
-class GroupedTokenLoss(torch.autograd.Function):
+class StoredGradients(torch.autograd.Function):
+    """A sum over tokens, whose gradients to states, weight and biases were found with it.
+
+    Its ``forward`` takes these three and two arguments that have no gradients, and saves the
+    gradients for the way back.
+    """
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        """Return the stored gradients times the gradient of the sum."""
+        to_states, to_weight, to_biases = ctx.saved_tensors
+        (scale,) = upstream
+        return to_states * scale, to_weight * scale, to_biases * scale, None, None
+
+
+class GroupedTokenLoss(StoredGradients):
     """Sum of token cross-entropies, with its gradients computed in the same pass.
 
     Exact softmax over the vocabulary. Gradients are formed while a block's probabilities are
@@ -44,29 +59,22 @@ class GroupedTokenLoss(torch.autograd.Function):
         to_biases = torch.zeros_like(biases)
         rows = min(_BLOCK, max(len(states), 1))
         buffer = states.new_empty((rows, len(weight)))
-        for label, start, stop in _blocks(groups):
-            here = states[start:stop]
-            p = buffer[: stop - start]
+        for label, at in blocks(groups, _BLOCK):
+            here = states[at]
+            p = buffer[: len(here)]
             torch.addmm(biases[label], here, weight.t(), out=p)
             p.sub_(p.amax(dim=1, keepdim=True))
-            wanted = targets[start:stop, None]
+            wanted = targets[at, None]
             shifted = p.gather(1, wanted)
             mass = p.exp_().sum(dim=1, keepdim=True)
             total += (mass.log() - shifted).sum(dtype=torch.float64)
             p.div_(mass)
             p.scatter_add_(1, wanted, torch.full_like(shifted, -1.0))
-            torch.mm(p, weight, out=to_states[start:stop])
+            torch.mm(p, weight, out=to_states[at])
             to_weight.addmm_(p.t(), here)
             to_biases[label] += p.sum(dim=0)
         ctx.save_for_backward(to_states, to_weight, to_biases)
         return total.to(states.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """Return the stored gradients times the gradient of the sum."""
-        to_states, to_weight, to_biases = ctx.saved_tensors
-        (scale,) = upstream
-        return to_states * scale, to_weight * scale, to_biases * scale, None, None
 
 
 def grouped_token_loss(
@@ -111,10 +119,14 @@ def label_token_log_probs(
     return found
 
 
-def _blocks(groups: tuple[tuple[int, int], ...]) -> list[tuple[int, int, int]]:
-    blocks = []
-    ends = list(itertools.accumulate(count for _, count in groups))
-    for (label, count), end in zip(groups, ends, strict=True):
-        for start in range(end - count, end, _BLOCK):
-            blocks.append((label, start, min(start + _BLOCK, end)))
-    return blocks
+def blocks(groups: tuple[tuple[int, int], ...], size: int) -> Iterator[tuple[int, slice]]:
+    """Yield labels and places of at most ``size`` consecutive tokens of one label.
+
+    groups: (label, number of tokens) of consecutive runs.
+    """
+    start = 0
+    for label, count in groups:
+        end = start + count
+        for first in range(start, end, size):
+            yield label, slice(first, min(first + size, end))
+        start = end
